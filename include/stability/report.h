@@ -1,0 +1,123 @@
+/* The result of a diagnosis: plain data, one allocation, freed by stability_report_free. */
+#ifndef STABILITY_REPORT_H
+#define STABILITY_REPORT_H
+
+#include "request.h"
+
+/* Binary exponents e (2^e <= |x| < 2^(e+1)) of the finite non-zero elements, counted for EXPONENT_MIN <= e <=
+ * EXPONENT_MAX; smaller and larger ones (float64 only) fall into the first and the last. */
+#define STABILITY_EXPONENT_MIN (-160)
+#define STABILITY_EXPONENT_MAX 159
+#define STABILITY_EXPONENT_COUNT (STABILITY_EXPONENT_MAX - STABILITY_EXPONENT_MIN + 1)
+
+/* Over all elements of one tensor, accumulated in float64. */
+struct stability_moments {
+    int64_t count;
+    double mean;
+    double variance; /* population */
+    double std;
+    double min;
+    double max;
+    double abs_max;
+    double norm; /* L2 */
+    double rms;
+};
+
+struct stability_statistics {
+    struct stability_moments all; /* NaN where the tensor has a NaN */
+    struct stability_moments
+        finite; /* over the finite elements alone; equals `all` where there are no others */
+    int64_t zero_count;
+    int64_t nan_count;
+    int64_t inf_count;
+    int64_t subnormal_count; /* in the tensor's own precision */
+    int64_t exponents[STABILITY_EXPONENT_COUNT];
+};
+
+struct stability_parameter_report {
+    const char *name; /* "weight" */
+    struct stability_shape shape;
+    bool initialized;        /* drawn by the engine: `weights` left it out */
+    bool buffer;             /* running_mean: has a value, never a gradient */
+    const char *shared_with; /* layer that owns it, or NULL */
+    const struct stability_statistics *value;
+    const struct stability_statistics *gradient; /* NULL: no gradient */
+    double update_ratio; /* learning_rate * |gradient| / |value|; NaN where there is no gradient or the value
+                            is 0 */
+};
+
+struct stability_output_report {
+    const char *name; /* "" for the layer's output, "h_n", "c_n" */
+    struct stability_shape shape;
+    bool integer;
+    const struct stability_statistics *value;    /* NULL: integers */
+    const struct stability_statistics *gradient; /* NULL: the loss does not depend on it */
+    int64_t step_count; /* recurrent layers: output_gradient's norm per time step, first step first; else 0 */
+    const double *steps;
+};
+
+struct stability_layer_report {
+    const char *name;
+    const char *type;
+    int output_count;
+    const struct stability_output_report *outputs;
+    size_t parameter_count;
+    const struct stability_parameter_report *parameters;
+    bool is_activation;
+    double dead_fraction;      /* units whose derivative is 0 for the whole batch; NaN: not an activation */
+    double saturated_fraction; /* elements whose derivative is below a twentieth of its greatest value; NaN
+                                  likewise */
+    size_t flag_count;
+    const char *const *flags; /* names of the rules whose findings name this layer */
+};
+
+enum stability_severity { STABILITY_INFO, STABILITY_WARNING, STABILITY_ERROR_SEVERITY };
+
+/* A number that a finding rests on. */
+struct stability_evidence {
+    const char *name;
+    double value;
+};
+
+struct stability_finding {
+    const char *rule;
+    enum stability_severity severity;
+    size_t layer_count;
+    const char *const
+        *layers; /* in the order of the model; the layer where the cause is comes first in `cause` */
+    const char *message;
+    const char *cause;
+    size_t evidence_count;
+    const struct stability_evidence *evidence;
+    char fingerprint[17]; /* 16 hex digits over rule and layer names: stable across runs and weights */
+};
+
+enum stability_verdict { STABILITY_STABLE, STABILITY_WARN, STABILITY_UNSTABLE };
+
+struct stability_report {
+    enum stability_verdict verdict;
+    const char *model;
+    double loss;
+    double gradient_norm; /* L2 over all parameter gradients */
+    int64_t parameter_count;
+    int64_t batch_size;
+    int64_t flops; /* predicted, of one forward and one backward pass */
+    int64_t planned_bytes;
+    int64_t findings_by_severity[3];
+    size_t finding_count;
+    const struct stability_finding *findings;
+    size_t layer_count;
+    const struct stability_layer_report *layers;
+    enum stability_precision precision;
+    bool evaluate;
+    uint64_t seed;
+    const char *blas; /* "OpenBLAS 0.3.21 SkylakeX" */
+    int blas_threads;
+};
+
+const char *stability_severity_name(enum stability_severity severity);
+const char *stability_verdict_name(enum stability_verdict verdict);
+
+void stability_report_free(struct stability_report *report);
+
+#endif
