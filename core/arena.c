@@ -1,0 +1,114 @@
+#include "core/arena.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALL_ALIGNMENT = 16, LARGE_ALIGNMENT = 64, FIRST_SIZE = 4096, GREATEST_SIZE = 1 << 20 };
+
+struct arena_block {
+    struct arena_block *next;
+    uintptr_t start; /* the first free byte */
+    uintptr_t end;
+};
+
+static uintptr_t align_up(uintptr_t address, size_t alignment)
+{
+    return (address + alignment - 1) & ~(uintptr_t)(alignment - 1);
+}
+
+/* NULL where the block has no room. Blocks are allocated zeroed, and no byte is given out twice. */
+static void *block_take(struct arena_block *block, size_t bytes, size_t alignment)
+{
+    uintptr_t address = align_up(block->start, alignment);
+    if (address > block->end || bytes > block->end - address)
+        return NULL;
+    block->start = address + bytes;
+    return (void *)address;
+}
+
+static struct arena_block *block_new(size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX - sizeof(struct arena_block) - LARGE_ALIGNMENT)
+        return NULL;
+    size_t size = sizeof(struct arena_block) + LARGE_ALIGNMENT + bytes;
+    struct arena_block *block = calloc(1, size);
+    if (!block)
+        return NULL;
+    block->start = (uintptr_t)(block + 1);
+    block->end = (uintptr_t)block + size;
+    return block;
+}
+
+/* The block with more room left comes first. */
+static void insert_block(struct arena *arena, struct arena_block *block)
+{
+    struct arena_block *first = arena->blocks;
+    if (first && first->end - first->start > block->end - block->start) {
+        block->next = first->next;
+        first->next = block;
+    } else {
+        block->next = first;
+        arena->blocks = block;
+    }
+}
+
+void *arena_allocate(struct arena *arena, size_t bytes)
+{
+    size_t alignment = bytes >= LARGE_ALIGNMENT ? LARGE_ALIGNMENT : SMALL_ALIGNMENT;
+    void *memory = arena->blocks ? block_take(arena->blocks, bytes, alignment) : NULL;
+    if (memory)
+        return memory;
+    size_t size = arena->next_size ? arena->next_size : FIRST_SIZE;
+    struct arena_block *block = block_new(bytes > size ? bytes : size);
+    if (!block)
+        return NULL;
+    arena->next_size = size < GREATEST_SIZE ? 2 * size : size;
+    memory = block_take(block, bytes, alignment);
+    insert_block(arena, block);
+    return memory;
+}
+
+void *arena_array(struct arena *arena, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return NULL;
+    return arena_allocate(arena, bytes);
+}
+
+char *arena_string(struct arena *arena, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = arena_allocate(arena, size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+char *arena_format(struct arena *arena, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        return NULL;
+    char *text = arena_allocate(arena, (size_t)length + 1);
+    if (!text)
+        return NULL;
+    va_start(arguments, format);
+    vsnprintf(text, (size_t)length + 1, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void arena_free(struct arena *arena)
+{
+    struct arena_block *block = arena->blocks;
+    while (block) {
+        struct arena_block *next = block->next;
+        free(block);
+        block = next;
+    }
+    *arena = (struct arena){0};
+}
