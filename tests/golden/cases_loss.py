@@ -1,0 +1,85 @@
+"""Losses."""
+import torch
+
+from golden import Case, integers, probabilities, signs, uniform, values
+
+NAN, INF = float('nan'), float('inf')
+
+
+def tensor(*numbers):
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def reductions(*cases):
+    """Each case with its own reduction, and the first also with every value spelt out."""
+    name, attributes, inputs, target = cases[0]
+    spelt = [Case(f'{name}_{r}', {**attributes, 'reduction': r}, inputs, target=target) for r in ('mean', 'sum')]
+    return [Case(n, a, i, target=t) for n, a, i, t in cases] + spelt
+
+
+def elementwise(*cases):
+    """Losses of two tensors of one shape."""
+    return reductions(('matrix', {}, [uniform(3, 5)], uniform(3, 5)),
+                      ('vector', {}, [uniform(7)], uniform(7)),
+                      ('one_element', {}, [uniform(1, 1)], uniform(1, 1)),
+                      ('image', {}, [uniform(2, 1, 3, 2)], uniform(2, 1, 3, 2)),
+                      ('equal', {}, [values([0.5, 1.0, -2.0])], values([0.5, 1.0, -1.0])),
+                      *[(n, a, [uniform(3, 5)], uniform(3, 5)) for n, a in cases])
+
+
+CLASS_WEIGHT = tensor(0.5, 2.0, 0.25, 1.0, 1.5)
+
+
+def classes(extra=()):
+    """CrossEntropyLoss and NLLLoss with class indices."""
+    x = [uniform(4, 5, low=-4, high=4)]
+    ignoring = values([1, -100, 3, -100])
+    return reductions(('classes', {}, x, integers(4, high=5)),
+                      ('batch_1', {}, [uniform(1, 5)], integers(1, high=5)),
+                      ('unbatched', {}, [uniform(5)], values(3)),
+                      ('weight', {'weight': CLASS_WEIGHT}, x, values([0, 4, 1, 2])),
+                      ('weight_sum', {'weight': CLASS_WEIGHT, 'reduction': 'sum'}, x, values([0, 4, 1, 2])),
+                      ('ignored', {}, x, ignoring),
+                      ('ignored_sum', {'reduction': 'sum'}, x, ignoring),
+                      ('ignore_index', {'ignore_index': 2}, x, values([0, 2, 1, 2])),
+                      ('ignore_index_weight', {'ignore_index': 2, 'weight': CLASS_WEIGHT}, x, values([0, 2, 1, 4])),
+                      ('one_dimension', {}, [uniform(2, 5, 3)], integers(2, 3, high=5)),
+                      ('two_dimensions', {'weight': CLASS_WEIGHT, 'ignore_index': 0}, [uniform(2, 5, 2, 3)],
+                       integers(2, 2, 3, high=5)), *extra)
+
+
+def cross_entropy():
+    x = [uniform(4, 5, low=-4, high=4)]
+    smooth = {'label_smoothing': 0.125}
+    index = values([0, 4, 1, 2])
+    likely = probabilities(4, 5)
+    return classes((
+        ('label_smoothing', smooth, x, index),
+        ('label_smoothing_sum', {**smooth, 'reduction': 'sum'}, x, index),
+        ('label_smoothing_weight', {**smooth, 'weight': CLASS_WEIGHT}, x, index),
+        ('label_smoothing_ignored', {**smooth, 'ignore_index': 4, 'weight': CLASS_WEIGHT}, x, index),
+        ('label_smoothing_one_dimension', smooth, [uniform(2, 5, 3)], integers(2, 3, high=5)),
+        ('probabilities', {}, x, likely),
+        ('probabilities_sum', {'reduction': 'sum'}, x, likely),
+        ('probabilities_weight', {'weight': CLASS_WEIGHT}, x, likely),
+        ('probabilities_label_smoothing', {**smooth, 'weight': CLASS_WEIGHT}, x, likely),
+        ('probabilities_one_dimension', {}, [uniform(2, 3, 4)], probabilities(2, 3, 4)),
+        ('probabilities_unbatched', {}, [uniform(5)], probabilities(5, dimension=0)),
+        ('large_logits', {}, [values([[1000.0, 0.0, -1000.0], [500.0, 501.0, 499.0]])], values([1, 1]))))
+
+
+def bce_with_logits():
+    x, target = [uniform(3, 5, low=-4, high=4)], uniform(3, 5, low=0, high=1)
+    pos_weight = tensor(0.5, 2.0, 1.0, 3.0, 0.25)
+    return reductions(('matrix', {}, x, target),
+                      ('vector', {}, [uniform(7)], values([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0])),
+                      ('one_element', {}, [uniform(1, 1)], values([[1.0]])),
+                      ('pos_weight', {'pos_weight': pos_weight}, x, target),
+                      ('pos_weight_sum', {'pos_weight': pos_weight, 'reduction': 'sum'}, x, target),
+                      ('pos_weight_one', {'pos_weight': tensor(2.5)}, [uniform(3, 1)], uniform(3, 1, low=0, high=1)),
+                      ('weight', {'weight': pos_weight}, x, target),
+                      ('large_logits', {}, [values([1000.0, -1000.0, 90.0, -90.0])], values([1.0, 0.0, 0.0, 1.0])))
+
+
+LOSSES = {'CrossEntropyLoss': cross_entropy(), 'NLLLoss': classes(), 'MSELoss': elementwise(),
+          'BCEWithLogitsLoss': bce_with_logits()}
