@@ -1,0 +1,28 @@
+FROM debian:bookworm-slim AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+        cmake ninja-build gcc libc6-dev pkg-config libmicrohttpd-dev libjansson-dev libopenblas-pthread-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY . .
+RUN cmake --preset release -DBUILD_TESTING=OFF \
+    && cmake --build --preset release --target stabilityd \
+    && strip build/release/stabilityd
+
+FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="stabilityd" \
+      org.opencontainers.image.description="Diagnoses the numerical stability of neural networks over HTTP" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# The pthread variant by name: the serial one gives wrong products when requests run in parallel.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libmicrohttpd12 libjansson4 libopenblas0-pthread \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* \
+        /usr/share/doc/* /usr/share/lintian/*
+COPY --from=build /source/build/release/stabilityd /usr/local/bin/stabilityd
+# Inside a container, who may reach the port is decided where it is published.
+ENV STABILITYD_BIND=0.0.0.0 STABILITYD_INSECURE=true
+USER 65532:65532
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["/usr/local/bin/stabilityd", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/stabilityd"]
+CMD ["serve"]
