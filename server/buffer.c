@@ -85,11 +85,11 @@ void buffer_format(struct buffer *buffer, const char *format, ...)
     va_end(arguments);
 }
 
-void buffer_clear(struct buffer *buffer)
+void buffer_truncate(struct buffer *buffer, size_t length)
 {
-    buffer->length = 0;
+    buffer->length = length;
     if (buffer->data != NULL) {
-        buffer->data[0] = '\0';
+        buffer->data[length] = '\0';
     }
 }
 

@@ -30,8 +30,9 @@ void buffer_fill(struct buffer *buffer, char byte, size_t count);
 void buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_format_v(struct buffer *buffer, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
-/* Empties the buffer and keeps its memory; `failed` stays as it is. */
-void buffer_clear(struct buffer *buffer);
+/* Cuts the text down to `length` bytes, not more than there are, and keeps the memory; `failed` stays as it
+ * is. */
+void buffer_truncate(struct buffer *buffer, size_t length);
 /* Releases the memory; the buffer is then empty, and new. */
 void buffer_free(struct buffer *buffer);
 

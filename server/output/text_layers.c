@@ -1,0 +1,240 @@
+#include "server/output/text_layers.h"
+
+#include "server/output/references.h"
+#include "server/output/terminal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#define COLUMN_GAP 2
+#define FLAGS_WIDTH 11
+
+struct row {
+    const struct stability_report *report;
+    const struct stability_layer_report *layer;
+    const struct reference *references;
+    size_t reference_count;
+};
+
+static void cell_name(const struct row *row, struct buffer *cell)
+{
+    terminal_escape(cell, row->layer->name);
+}
+
+static void cell_type(const struct row *row, struct buffer *cell)
+{
+    terminal_escape(cell, row->layer->type);
+}
+
+static void cell_shape(const struct row *row, struct buffer *cell)
+{
+    const struct stability_shape *shape = &row->layer->outputs[0].shape;
+    for (int i = 0; i < shape->rank; i++) {
+        buffer_format(cell, "%s%" PRId64, i > 0 ? "x" : "", shape->sizes[i]);
+    }
+    if (shape->rank == 0) {
+        buffer_append_text(cell, "scalar");
+    }
+}
+
+static void append_number(struct buffer *cell, double number)
+{
+    char text[TERMINAL_NUMBER];
+    buffer_append_text(cell, terminal_aligned_number(number, text));
+}
+
+static void cell_mean(const struct row *row, struct buffer *cell)
+{
+    const struct stability_statistics *value = row->layer->outputs[0].value;
+    if (value != NULL) {
+        append_number(cell, value->all.mean);
+    }
+}
+
+static void cell_std(const struct row *row, struct buffer *cell)
+{
+    const struct stability_statistics *value = row->layer->outputs[0].value;
+    if (value != NULL) {
+        append_number(cell, value->all.std);
+    }
+}
+
+static void cell_output_gradient(const struct row *row, struct buffer *cell)
+{
+    const struct stability_statistics *gradient = row->layer->outputs[0].gradient;
+    if (gradient != NULL) {
+        append_number(cell, gradient->all.norm);
+    }
+}
+
+static void cell_parameter_gradient(const struct row *row, struct buffer *cell)
+{
+    double norm = 0;
+    bool found = false;
+    bool not_a_number = false; /* hypot(infinity, NaN) is infinity */
+    for (size_t i = 0; i < row->layer->parameter_count; i++) {
+        const struct stability_statistics *gradient = row->layer->parameters[i].gradient;
+        if (gradient != NULL) {
+            norm = hypot(norm, gradient->all.norm);
+            not_a_number = not_a_number || isnan(gradient->all.norm);
+            found = true;
+        }
+    }
+    if (found) {
+        append_number(cell, not_a_number ? (double)NAN : norm);
+    }
+}
+
+/* As many labels as fit, then how many more there are: "E1 W2 +3". */
+static void cell_flags(const struct row *row, struct buffer *cell)
+{
+    const size_t more_width = sizeof " +9999" - 1;
+    for (size_t i = 0; i < row->reference_count; i++) {
+        size_t before = cell->length;
+        size_t left = row->reference_count - i - 1;
+        buffer_append_text(cell, i > 0 ? " " : "");
+        reference_label(cell, row->report, row->references[i].finding);
+        if (i > 0 && cell->length > (left > 0 ? FLAGS_WIDTH - more_width : FLAGS_WIDTH)) {
+            buffer_truncate(cell, before);
+            buffer_format(cell, " +%zu", left + 1);
+            return;
+        }
+    }
+}
+
+/* The widths besides the first column's and the gaps add up to 92: the first always has room. */
+static const struct column {
+    const char *headings[2];
+    bool numeric;   /* aligned right; "-" where there is none */
+    size_t maximum; /* columns of a terminal */
+    void (*cell)(const struct row *row, struct buffer *cell);
+} columns[] = {
+    {{"", "layer"}, false, 32, cell_name},
+    {{"", "type"}, false, 12, cell_type},
+    {{"output", "shape"}, false, 16, cell_shape},
+    {{"output", "mean"}, true, 10, cell_mean},
+    {{"output", "std"}, true, 9, cell_std},
+    {{"output", "|gradient|"}, true, 10, cell_output_gradient},
+    {{"parameter", "|gradient|"}, true, 10, cell_parameter_gradient},
+    {{"", "flags"}, false, FLAGS_WIDTH, cell_flags},
+};
+
+enum { COLUMN_COUNT = sizeof columns / sizeof columns[0] };
+
+struct table {
+    struct buffer cell; /* the text of one cell at a time */
+    struct references references;
+    size_t widths[COLUMN_COUNT];
+};
+
+static void make_cell(struct table *table, size_t column, const struct row *row)
+{
+    buffer_truncate(&table->cell, 0);
+    columns[column].cell(row, &table->cell);
+    if (columns[column].numeric && table->cell.length == 0) {
+        buffer_append_text(&table->cell, "-");
+    }
+}
+
+static struct row make_row(const struct table *table, const struct stability_report *report, size_t index)
+{
+    struct row row = {.report = report, .layer = &report->layers[index]};
+    row.references = references_of(&table->references, row.layer->name, &row.reference_count);
+    return row;
+}
+
+static void widen(struct table *table, size_t column, const char *text, size_t length)
+{
+    size_t width = terminal_columns(text, length);
+    width = width < columns[column].maximum ? width : columns[column].maximum;
+    table->widths[column] = table->widths[column] > width ? table->widths[column] : width;
+}
+
+static void measure(struct table *table, const struct stability_report *report)
+{
+    for (size_t column = 0; column < COLUMN_COUNT; column++) {
+        for (size_t line = 0; line < 2; line++) {
+            widen(table, column, columns[column].headings[line], strlen(columns[column].headings[line]));
+        }
+    }
+    for (size_t i = 0; i < report->layer_count; i++) {
+        struct row row = make_row(table, report, i);
+        for (size_t column = 0; column < COLUMN_COUNT; column++) {
+            make_cell(table, column, &row);
+            widen(table, column, table->cell.data, table->cell.length);
+        }
+    }
+    size_t others = COLUMN_GAP * (COLUMN_COUNT - 1);
+    for (size_t column = 1; column < COLUMN_COUNT; column++) {
+        others += table->widths[column];
+    }
+    size_t room = TERMINAL_WIDTH - others;
+    table->widths[0] = table->widths[0] < room ? table->widths[0] : room;
+}
+
+static void print_cell(struct buffer *out, const struct table *table, size_t column, const char *text,
+                       size_t length)
+{
+    size_t width = table->widths[column];
+    size_t taken = terminal_columns(text, length);
+    if (columns[column].numeric && taken < width) {
+        buffer_fill(out, ' ', width - taken);
+    }
+    taken = terminal_fit(out, text, length, width);
+    if (!columns[column].numeric) {
+        buffer_fill(out, ' ', width - taken);
+    }
+    buffer_fill(out, ' ', COLUMN_GAP);
+}
+
+/* Ends a line, without the blanks that its last cells were padded with. */
+static void end_line(struct buffer *out)
+{
+    size_t length = out->length;
+    while (length > 0 && out->data[length - 1] == ' ') {
+        length--;
+    }
+    buffer_truncate(out, length);
+    buffer_append(out, "\n", 1);
+}
+
+static void print_headings(struct buffer *out, const struct table *table)
+{
+    for (size_t line = 0; line < 2; line++) {
+        for (size_t column = 0; column < COLUMN_COUNT; column++) {
+            const char *heading = columns[column].headings[line];
+            print_cell(out, table, column, heading, strlen(heading));
+        }
+        end_line(out);
+    }
+    for (size_t column = 0; column < COLUMN_COUNT; column++) {
+        buffer_fill(out, '-', table->widths[column]);
+        buffer_fill(out, ' ', COLUMN_GAP);
+    }
+    end_line(out);
+}
+
+static void print_row(struct buffer *out, struct table *table, const struct row *row)
+{
+    for (size_t column = 0; column < COLUMN_COUNT; column++) {
+        make_cell(table, column, row);
+        print_cell(out, table, column, table->cell.data, table->cell.length);
+    }
+    end_line(out);
+}
+
+void text_layers(struct buffer *buffer, const struct stability_report *report)
+{
+    struct table table = {0};
+    references_collect(&table.references, report);
+    measure(&table, report);
+    print_headings(buffer, &table);
+    for (size_t i = 0; i < report->layer_count; i++) {
+        struct row row = make_row(&table, report, i);
+        print_row(buffer, &table, &row);
+    }
+    buffer->failed = buffer->failed || table.cell.failed || table.references.storage.failed;
+    buffer_free(&table.cell);
+    buffer_free(&table.references.storage);
+}
