@@ -142,8 +142,9 @@ static uint64_t round_to_nearest(uint64_t significand, int exponent)
         fraction = deficit >= 64 ? 0 : fraction >> deficit;
         return (fraction + (fraction & 1)) >> 1; /* a carry makes it the smallest normal number by itself */
     }
+    /* Only there can nothing follow 54 bits: 5^23 has 54 bits itself, and 5^5 times 54 bits more than 64. */
     bool tie =
-        low <= 1 && exponent >= -4 && exponent <= 23 && (fraction & 3) == 1 && fraction << shift == high;
+        low == 0 && exponent >= -4 && exponent <= 23 && (fraction & 3) == 1 && fraction << shift == high;
     fraction = tie ? fraction >> 1 : (fraction + (fraction & 1)) >> 1;
     /* The implicit bit adds one to the exponent, and so does a carry out of the significand. */
     uint64_t bits = ((uint64_t)(binary_exponent - 1) << FRACTION_BITS) + fraction;
@@ -163,7 +164,7 @@ static uint64_t round_decimal(uint64_t significand, int64_t exponent)
 }
 
 /* Gives the digits to strtod as an integer with an exponent: without a point, no locale can change its
- * meaning. decimal->exponent must be that of the last digit. */
+ * meaning. decimal->exponent is that of the last digit; as it took 19 digits to get here, it is small. */
 static double round_slowly(const struct decimal *decimal)
 {
     char text[DECISIVE_DIGITS + 32];
