@@ -1,7 +1,7 @@
 """Losses."""
 import torch
 
-from golden import Case, integers, probabilities, signs, uniform, values
+from golden import Case, integers, positive, probabilities, signs, uniform, values
 
 NAN, INF = float('nan'), float('inf')
 
@@ -81,5 +81,66 @@ def bce_with_logits():
                       ('large_logits', {}, [values([1000.0, -1000.0, 90.0, -90.0])], values([1.0, 0.0, 0.0, 1.0])))
 
 
-LOSSES = {'CrossEntropyLoss': cross_entropy(), 'NLLLoss': classes(), 'MSELoss': elementwise(),
-          'BCEWithLogitsLoss': bce_with_logits()}
+def bce():
+    x, target = [uniform(3, 5, low=0, high=0.99)], uniform(3, 5, low=0, high=1)
+    weight = tensor(0.5, 2.0, 1.0, 3.0, 0.25)
+    return reductions(('matrix', {}, x, target),
+                      ('vector', {}, [uniform(7, low=0, high=0.99)], values([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0])),
+                      ('one_element', {}, [values([[0.25]])], values([[1.0]])),
+                      ('weight', {'weight': weight}, x, target),
+                      ('certain', {}, [values([0.0, 1.0])], values([0.0, 1.0]))) + [
+        Case('wrong_is_100', {}, [values([0.0, 1.0, 0.5])], target=values([1.0, 0.0, 1.0]), gradients=False)]
+
+
+def divergence():
+    x = [uniform(3, 5, low=-4, high=-0.1)]
+    return reductions(('matrix', {}, x, probabilities(3, 5)),
+                      ('log_target', {'log_target': True}, x, uniform(3, 5, low=-4, high=-0.1)),
+                      ('log_target_sum', {'log_target': True, 'reduction': 'sum'}, x, uniform(3, 5, low=-4, high=-0.1)),
+                      ('zero_in_target', {}, x, values([[0.0, 0.5, 0.5, 0.0, 0.0]] * 3)),
+                      ('image', {}, [uniform(2, 3, 2, low=-4, high=-0.1)], probabilities(2, 3, 2)),
+                      ('vector', {}, [uniform(5, low=-4, high=-0.1)], probabilities(5, dimension=0)))
+
+
+def poisson():
+    counts = values([[0.0, 1.0, 2.0, 3.0, 7.0]] * 3)
+    x, above = [uniform(3, 5)], [positive(3, 5)]
+    return reductions(('matrix', {}, x, counts),
+                      ('full', {'full': True}, x, counts),
+                      ('not_log_input', {'log_input': False}, above, counts),
+                      ('not_log_input_full_sum', {'log_input': False, 'full': True, 'reduction': 'sum'}, above, counts),
+                      ('eps', {'log_input': False, 'eps': 0.125}, above, counts),
+                      ('one_element', {}, [uniform(1)], values([2.0])))
+
+
+def hinge():
+    return reductions(('matrix', {}, [uniform(3, 5)], signs(3, 5)),
+                      ('margin', {'margin': 0.5}, [uniform(3, 5)], signs(3, 5)),
+                      ('margin_sum', {'margin': 0.5, 'reduction': 'sum'}, [uniform(7)], signs(7)),
+                      ('one_element', {}, [uniform(1)], values([-1.0])),
+                      ('at_kinks', {}, [values([1.0, 2.0, 0.0, 1.0])], values([-1.0, -1.0, -1.0, 1.0])))
+
+
+def cosine():
+    pairs = [uniform(4, 5), uniform(4, 5)]
+    return reductions(('matrix', {}, pairs, values([1.0, -1.0, 1.0, -1.0])),
+                      ('margin', {'margin': -0.5}, pairs, values([1.0, -1.0, -1.0, -1.0])),
+                      ('margin_sum', {'margin': 0.25, 'reduction': 'sum'}, pairs, values([-1.0, -1.0, 1.0, -1.0])),
+                      ('unbatched', {}, [uniform(5), uniform(5)], values(1.0)),
+                      ('batch_1', {}, [uniform(1, 3), uniform(1, 3)], values([1.0])))
+
+
+def soft_margin():
+    return reductions(('matrix', {}, [uniform(3, 5)], signs(3, 5)), ('vector', {}, [uniform(7)], signs(7)),
+                      ('one_element', {}, [uniform(1)], signs(1)),
+                      ('image', {}, [uniform(2, 1, 3, 2)], signs(2, 1, 3, 2)))
+
+
+KINKS = Case('at_kinks', {}, [values([1.0, 2.0, -1.0, 0.0])], target=values([0.0, 0.0, 0.0, 0.0]))
+LOSSES = {'CrossEntropyLoss': cross_entropy(), 'NLLLoss': classes(), 'MSELoss': elementwise(), 'L1Loss': elementwise(),
+          'SmoothL1Loss': elementwise(('beta', {'beta': 0.25}), ('beta_over_1', {'beta': 2.0}),
+                                      ('beta_0', {'beta': 0.0})) + [KINKS],
+          'HuberLoss': elementwise(('delta', {'delta': 0.25}), ('delta_over_1', {'delta': 2.5})) + [KINKS],
+          'BCELoss': bce(), 'BCEWithLogitsLoss': bce_with_logits(), 'KLDivLoss': divergence(),
+          'PoissonNLLLoss': poisson(), 'HingeEmbeddingLoss': hinge(), 'CosineEmbeddingLoss': cosine(),
+          'SoftMarginLoss': soft_margin()}

@@ -11,13 +11,20 @@ from pathlib import Path
 
 import torch
 
-import cases_first
+import cases_activation
+import cases_convolution
+import cases_linear
 import cases_loss
+import cases_norm
+import cases_operation
+import cases_pooling
+import cases_sequence
 from build import build_layer, build_loss
 from golden import compute_layer, compute_loss, write
 
-LAYERS = {**cases_first.LAYERS}
-LOSSES = {**cases_loss.LOSSES}
+LOSSES = cases_loss.LOSSES
+LAYERS = {kind: cases for module in (cases_activation, cases_convolution, cases_linear, cases_norm, cases_operation,
+                                     cases_pooling, cases_sequence) for kind, cases in module.LAYERS.items()}
 
 
 def main():
