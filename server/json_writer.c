@@ -1,6 +1,6 @@
 #include "server/json_writer.h"
 
-#include "server/number.h"
+#include "server/decimal.h"
 #include "server/utf8.h"
 
 #include <inttypes.h>
@@ -28,13 +28,25 @@ static void end(struct json_writer *json, const char *bracket)
     json->separate = true;
 }
 
-void json_begin_object(struct json_writer *json) { begin(json, "{"); }
+void json_begin_object(struct json_writer *json)
+{
+    begin(json, "{");
+}
 
-void json_end_object(struct json_writer *json) { end(json, "}"); }
+void json_end_object(struct json_writer *json)
+{
+    end(json, "}");
+}
 
-void json_begin_array(struct json_writer *json) { begin(json, "["); }
+void json_begin_array(struct json_writer *json)
+{
+    begin(json, "[");
+}
 
-void json_end_array(struct json_writer *json) { end(json, "]"); }
+void json_end_array(struct json_writer *json)
+{
+    end(json, "]");
+}
 
 static void append_escape(struct buffer *buffer, uint32_t character)
 {
@@ -115,8 +127,8 @@ void json_write_double(struct json_writer *json, double number)
         json_write_text(json, number > 0 ? "Infinity" : "-Infinity");
     } else {
         begin_value(json);
-        char text[NUMBER_SHORTEST];
-        buffer_append(json->buffer, text, number_shortest(number, text));
+        char text[DECIMAL_SHORTEST];
+        buffer_append(json->buffer, text, decimal_shortest(number, text));
     }
 }
 

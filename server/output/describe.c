@@ -81,7 +81,8 @@ static void member_attributes(struct json_writer *json, const struct stability_a
     json_end_array(json);
 }
 
-/* In the form that a request has for it: {"init": "constant_", "value": 1}. */
+/* In the form that a request has for it: {"init": "constant_", "value": 1}, {"init": "uniform_", "bound":
+ * "1/sqrt(…)"} where the bound, on both sides of 0, depends on attributes. */
 static void member_init(struct json_writer *json, const struct stability_parameter *parameter)
 {
     json_key(json, "init");
@@ -95,7 +96,11 @@ static void member_init(struct json_writer *json, const struct stability_paramet
         json_member_double(json, "value", parameter->init_argument);
     }
     if (parameter->init_bound != NULL) {
-        json_member_text(json, "bound_is_inverse_root_of", parameter->init_bound);
+        struct buffer bound = {0};
+        buffer_format(&bound, "1/sqrt(%s)", parameter->init_bound);
+        json_member_text(json, "bound", bound.data);
+        json->buffer->failed = json->buffer->failed || bound.failed;
+        buffer_free(&bound);
     }
     json_end_object(json);
 }

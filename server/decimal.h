@@ -1,0 +1,17 @@
+/* Doubles as decimal text. */
+#ifndef SERVER_DECIMAL_H
+#define SERVER_DECIMAL_H
+
+#include <stddef.h>
+
+/* Bytes that always suffice for decimal_shortest, the NUL included: "-2.2250738585072014e-308". */
+#define DECIMAL_SHORTEST 32
+
+/* Writes the shortest decimal that reads back as the same finite `value` (the nearest to it, of several) in
+ * JavaScript's form: "1", "-0.5", "1e-7", "1e+21"; negative zero keeps its sign, "-0". No locale has a say.
+ * Returns the length.
+ *
+ * Method: R. Giulietti, "The Schubfach way to render doubles" (2020). */
+size_t decimal_shortest(double value, char text[DECIMAL_SHORTEST]);
+
+#endif
