@@ -1,5 +1,5 @@
-/* What the files under layers/, losses/ and real/ are written in: they are compiled once for each precision and
- * instruction set, everything in them is static but one table. */
+/* What the files under layers/, losses/ and real/ are written in: they are compiled once for each precision
+ * and instruction set, everything in them is static but one table. */
 #ifndef REAL_H
 #define REAL_H
 

@@ -84,7 +84,7 @@ struct stability_finding {
     enum stability_severity severity;
     size_t layer_count;
     const char *const
-        *layers; /* in the order of the model; the layer where the cause is comes first in `cause` */
+        *layers; /* in the order of the model; of non-finite the layer of origin first */
     const char *message;
     const char *cause;
     size_t evidence_count;

@@ -1,0 +1,36 @@
+/* The engine's kernels in one precision, built for one instruction set. */
+#ifndef CORE_KERNELS_H
+#define CORE_KERNELS_H
+
+#include "core/layer.h"
+#include "core/statistics.h"
+
+struct kernels {
+    size_t real_size;
+    enum stability_dtype dtype;
+    const struct layer_ops *const *layers; /* in the order of layers.def */
+    const struct loss_ops *const *losses;
+    statistics_function *statistics;
+    /* destination += source */
+    void (*add)(void *destination, const void *source, int64_t count);
+    /* One step time * inner block of each outer block: L2 norm, for the profile over time. */
+    double (*norm_of_slice)(const void *data, int64_t outer, int64_t steps, int64_t inner, int64_t step);
+    /* Derivative of an activation, through its own backward pass: marks unit_alive[u] where a derivative of
+     * unit u is not 0, and returns how many elements have one below `threshold`. */
+    int64_t (*activation_derivatives)(const struct layer_ops *ops, const struct layer_pass *pass,
+                                      int64_t units, int64_t inner, double threshold, bool *unit_alive);
+    /* Index of the first element that is NaN or infinite, or -1; *value gets it. */
+    int64_t (*first_non_finite)(const void *data, int64_t count, double *value);
+};
+
+extern const size_t kernels_layer_count;
+extern const size_t kernels_loss_count;
+
+/* The kernels of a precision for the processor that runs this. */
+const struct kernels *kernels_for(enum stability_precision precision);
+
+/* Index into kernels.layers or kernels.losses by name, or -1. */
+int kernels_find_layer(const char *type);
+int kernels_find_loss(const char *type);
+
+#endif

@@ -1,0 +1,158 @@
+/* What a layer type and a loss are to the engine: one const struct each, in a file of its own, listed in
+ * layers.def or losses.def.
+ *
+ * Kernels get valid input and cannot fail: everything that can be wrong is refused by the shape rule before
+ * memory is taken. They write row-major contiguous tensors of `real`; they own nothing. */
+#ifndef CORE_LAYER_H
+#define CORE_LAYER_H
+
+#include "core/attributes.h"
+
+#include <stability/registry.h>
+
+#define LAYER_MAX_OUTPUTS 3
+
+/* A tensor during a run. `data` points to `real` (integers, where a model input holds them, are stored as
+ * reals: exact up to 2^24 in float32, which the boundary checks). NULL where the pass has no use for it. */
+struct tensor {
+    void *data;
+    struct stability_shape shape;
+    int64_t count;
+};
+
+/* In and out of a shape rule. */
+struct layer_shapes {
+    /* given */
+    const void *attributes; /* the type's private struct */
+    bool training;
+    size_t real_size; /* bytes of a `real` */
+    int input_count;
+    const struct stability_shape *inputs;
+    const bool *integers; /* which inputs hold integers */
+    /* to be filled in */
+    struct stability_shape outputs[LAYER_MAX_OUTPUTS];
+    size_t saved;     /* bytes kept from the forward to the backward pass */
+    size_t workspace; /* bytes that either pass needs while it runs */
+    double flops;     /* of the forward pass; the backward pass is planned at twice that */
+    int feature_dim;  /* dimension of an output that indexes units: set to the first input's, or to 1 or the
+                         last  by default; a rule changes it where it knows better */
+    struct stability_error *error;
+    const char *name;
+    const char *type;
+    const char *pointer; /* "/model/layers/3" */
+};
+
+/* Ends a shape rule with an error that names the layer; `attribute` (may be NULL) is the member at fault.
+ * Returns false. */
+bool layer_shape_fail(struct layer_shapes *shapes, const char *attribute, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Adds the bytes of `count` reals to *total, saturating at SIZE_MAX (which the plan then refuses). */
+void layer_add_reals(const struct layer_shapes *shapes, size_t *total, int64_t count);
+
+/* Shape rules that several types share. */
+bool layer_shape_same(struct layer_shapes *shapes);      /* one input, one output of its shape */
+bool layer_shape_broadcast(struct layer_shapes *shapes); /* two inputs, PyTorch's broadcasting */
+
+/* One forward or backward pass of one layer. `backward` is called only where some gradient is wanted: for a
+ * type with one input and no parameters, that of its input. */
+struct layer_pass {
+    const void *attributes;
+    bool training;
+    uint64_t seed; /* of this layer, for what it draws (Dropout) */
+    int input_count;
+    const struct tensor *inputs;
+    const struct tensor *outputs;
+    const struct tensor *parameters; /* in the order of the rows; `data` NULL where a row does not apply */
+    /* Backward only. Gradients are overwritten, never accumulated: the engine sums fan-out and shared
+     * weights. */
+    const struct tensor *output_gradients;    /* data NULL: the loss does not depend on that output */
+    const struct tensor *input_gradients;     /* data NULL: not wanted */
+    const struct tensor *parameter_gradients; /* data NULL: not wanted, or a buffer */
+    void *saved;
+    void *workspace;
+};
+
+/* How an elementwise activation f can lose its gradient; measured through the type's own backward pass. */
+struct layer_activation {
+    bool dies;                  /* f' is exactly 0 on a half-line */
+    bool saturates;             /* f' tends to 0 on both sides */
+    double greatest_derivative; /* of |f'|: 0.25 for a sigmoid */
+};
+
+/* One of several sets of parameters (the layers and directions of an LSTM). */
+struct layer_copy {
+    char suffix[32]; /* appended to the rows' names: "_l0_reverse" */
+    struct attribute_variable
+        variables[4]; /* further names for the shapes' formulas; ends with a NULL name */
+};
+
+/* What the backward pass does not read, so that its memory can be used again earlier. */
+enum layer_unread { LAYER_READS_ALL = 0, LAYER_UNREAD_INPUTS = 1, LAYER_UNREAD_OUTPUTS = 2 };
+
+struct layer_ops {
+    struct stability_layer_type type; /* names, attributes, parameters, documentation */
+    size_t attributes_size;           /* of the private struct */
+    bool (*shape)(struct layer_shapes *shapes);
+    void (*forward)(const struct layer_pass *pass);
+    void (*backward)(const struct layer_pass *pass);
+    const struct layer_activation *activation; /* NULL: not an elementwise activation */
+    int unread;                                /* enum layer_unread */
+    bool moves;                                /* only moves elements: an integer input stays one */
+    bool indexes;                              /* reads its first input as integers (Embedding) */
+    /* Index bound of an `indexes` type: its input's elements must lie in [0, bound). */
+    int64_t (*index_bound)(const void *attributes);
+    /* Several copies of the parameter rows; both NULL: one, without a suffix. */
+    int (*copies)(const void *attributes);
+    void (*copy)(const void *attributes, int index, struct layer_copy *copy);
+    /* Dimension of an output that counts time steps, or -1; recurrent types only. */
+    int (*time_dim)(const void *attributes, const struct stability_shape *output);
+    /* Says, for the first non-finite element of a pass whose operands were finite, how it arose ("exp(91.3)
+     * overflows float32"); NULL or false: told from the element and the operands alone. */
+    bool (*explain)(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size);
+};
+
+/* LAYER_OPS(ReLU) = {...}; defines the type in this variant; layers.def must list it. */
+#define LAYER_OPS(type) const struct layer_ops VARIANT(layer_##type)
+
+/* In and out of a loss's shape rule. */
+struct loss_shapes {
+    const void *attributes;
+    size_t real_size;
+    int input_count;
+    const struct stability_shape *inputs;
+    struct stability_shape target;
+    bool target_is_integer; /* as given */
+    bool wants_integers;    /* out: the target is read as class indices in [0, classes) or ignore_index */
+    int64_t classes;        /* out, where wants_integers */
+    int64_t ignore_index;   /* out, where wants_integers: a further value that is allowed */
+    size_t saved;
+    size_t workspace;
+    struct stability_error *error;
+    const char *type;
+};
+bool loss_shape_fail(struct loss_shapes *shapes, const char *pointer, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+struct loss_pass {
+    const void *attributes;
+    int input_count;
+    const struct tensor *inputs;
+    struct tensor target; /* reals, also where they are class indices */
+    bool target_is_integer;
+    const struct tensor *input_gradients; /* backward only; data NULL: not wanted */
+    void *saved;
+    void *workspace;
+};
+
+struct loss_ops {
+    struct stability_loss_type type;
+    size_t attributes_size;
+    bool (*shape)(struct loss_shapes *shapes);
+    double (*forward)(const struct loss_pass *pass); /* the loss, accumulated in float64 */
+    void (*backward)(const struct loss_pass *pass);  /* overwrites the input gradients */
+};
+
+#define LOSS_OPS(type) const struct loss_ops VARIANT(loss_##type)
+
+#endif

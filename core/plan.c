@@ -1,0 +1,75 @@
+#include "core/plan.h"
+
+#include "core/rule.h"
+
+#include <stability/stability.h>
+#include <stdlib.h>
+
+/* Statistics that the report will hold. */
+static int64_t report_bytes(const struct graph *graph)
+{
+    int64_t tensors = 0;
+    for (int i = graph->model_input_count; i < graph->value_count; i++)
+        tensors += 1 + graph->values[i].wants_gradient;
+    for (int i = 0; i < graph->node_count; i++)
+        for (int k = 0; k < graph->nodes[i].parameter_count; k++)
+            tensors += graph->nodes[i].parameters[k].present ? 2 : 0;
+    return tensors * (int64_t)sizeof(struct stability_statistics);
+}
+
+static int64_t run_table_bytes(const struct graph *graph)
+{
+    int64_t tensors = 2 * (int64_t)graph->value_count + 3 * (int64_t)graph->parameter_slots;
+    for (int i = 0; i < graph->node_count; i++)
+        tensors += 2 * graph->nodes[i].input_count;
+    return tensors * (int64_t)sizeof(struct tensor) + graph->node_count * (int64_t)sizeof(struct layer_pass);
+}
+
+static bool plan_costs(struct stability_plan *plan, struct stability_error *error)
+{
+    const struct graph *graph = &plan->graph;
+    plan->bytes = (int64_t)plan->run.memory.total + report_bytes(graph) + run_table_bytes(graph);
+    double flops = 0;
+    for (int i = 0; i < graph->node_count; i++)
+        flops += graph->nodes[i].flops * (graph->nodes[i].backward ? 3 : 1);
+    plan->flops = flops < 9e18 ? (int64_t)flops : INT64_MAX;
+    int64_t limit = graph->request->options.limits.bytes;
+    if (limit <= 0 || plan->bytes <= limit)
+        return true;
+    return stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, "/model",
+                          "the request needs %lld bytes of memory, the limit is %lld", (long long)plan->bytes,
+                          (long long)limit);
+}
+
+struct stability_plan *stability_plan_new(const struct stability_request *request,
+                                          struct stability_error *error)
+{
+    struct stability_plan *plan = calloc(1, sizeof(*plan));
+    if (!plan) {
+        stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a plan");
+        return NULL;
+    }
+    if (graph_build(&plan->graph, request, error) &&
+        (plan->thresholds = rules_read_thresholds(&plan->graph, &plan->graph.arena, error)) &&
+        run_plan_make(&plan->run, &plan->graph, &plan->graph.arena, error) && plan_costs(plan, error))
+        return plan;
+    stability_plan_free(plan);
+    return NULL;
+}
+
+void stability_plan_free(struct stability_plan *plan)
+{
+    if (plan)
+        graph_free(&plan->graph);
+    free(plan);
+}
+
+int64_t stability_plan_bytes(const struct stability_plan *plan)
+{
+    return plan->bytes;
+}
+
+int64_t stability_plan_flops(const struct stability_plan *plan)
+{
+    return plan->flops;
+}

@@ -1,0 +1,36 @@
+/* One variant's kernels, gathered. */
+#include "core/kernels.h"
+#include "core/real/passes.h"
+#include "core/real/real.h"
+
+#define LAYER(type) extern const struct layer_ops VARIANT(layer_##type);
+#include "core/layers.def"
+#undef LAYER
+#define LOSS(type) extern const struct loss_ops VARIANT(loss_##type);
+#include "core/losses.def"
+#undef LOSS
+
+static const struct layer_ops *const layers[] = {
+#define LAYER(type) &VARIANT(layer_##type),
+#include "core/layers.def"
+#undef LAYER
+};
+
+static const struct loss_ops *const losses[] = {
+#define LOSS(type) &VARIANT(loss_##type),
+#include "core/losses.def"
+#undef LOSS
+};
+
+extern const struct kernels VARIANT(kernels);
+const struct kernels VARIANT(kernels) = {
+    .real_size = sizeof(real),
+    .dtype = sizeof(real) == 4 ? STABILITY_FLOAT32 : STABILITY_FLOAT64,
+    .layers = layers,
+    .losses = losses,
+    .statistics = VARIANT(statistics),
+    .add = VARIANT(add),
+    .norm_of_slice = VARIANT(norm_of_slice),
+    .activation_derivatives = VARIANT(activation_derivatives),
+    .first_non_finite = VARIANT(first_non_finite),
+};

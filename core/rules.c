@@ -1,0 +1,274 @@
+#include "core/rule.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RULE(identifier, name) extern const struct rule_ops rule_##identifier;
+#include "core/rules.def"
+#undef RULE
+
+static const struct rule_ops *const rules[] = {
+#define RULE(identifier, name) &rule_##identifier,
+#include "core/rules.def"
+#undef RULE
+};
+enum { RULE_COUNT = sizeof(rules) / sizeof(rules[0]) };
+
+size_t stability_rule_type_count(void)
+{
+    return RULE_COUNT;
+}
+
+const struct stability_rule_type *stability_rule_type_at(size_t index)
+{
+    return &rules[index]->type;
+}
+
+/* ---- thresholds
+ * --------------------------------------------------------------------------------------------- */
+
+static size_t count_thresholds(const struct rule_ops *rule)
+{
+    size_t count = 0;
+    while (rule->type.thresholds && rule->type.thresholds[count].name)
+        count++;
+    return count;
+}
+
+static bool unknown_name(const char *what, const char *name, const char *const *known, const char *pointer,
+                         struct stability_error *error)
+{
+    const char *nearest = stability_nearest(name, known);
+    return stability_fail(error, STABILITY_ERROR_UNKNOWN_MEMBER, pointer, "unknown %s '%s'%s%s%s", what, name,
+                          nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static int find_rule(const char *name, const char *pointer, struct stability_error *error)
+{
+    const char *known[RULE_COUNT + 1] = {0};
+    for (int i = 0; i < RULE_COUNT; i++) {
+        known[i] = rules[i]->type.name;
+        if (strcmp(name, known[i]) == 0)
+            return i;
+    }
+    unknown_name("rule", name, known, pointer, error);
+    return -1;
+}
+
+/* The row that a member sets; "" is the first one. */
+static int find_threshold(const struct rule_ops *rule, const char *name, const char *pointer,
+                          struct stability_error *error)
+{
+    enum { MOST = 16 };
+    const char *known[MOST + 1] = {0};
+    size_t count = count_thresholds(rule);
+    for (size_t i = 0; i < count && i < MOST; i++) {
+        known[i] = rule->type.thresholds[i].name;
+        if (name[0] == '\0' || strcmp(name, known[i]) == 0)
+            return (int)i;
+    }
+    if (count == 0)
+        stability_fail(error, STABILITY_ERROR_UNKNOWN_MEMBER, pointer, "rule '%s' has no thresholds",
+                       rule->type.name);
+    else
+        unknown_name("threshold", name, known, pointer, error);
+    return -1;
+}
+
+static bool set_thresholds(const struct stability_rule_thresholds *given, double **all,
+                           struct stability_error *error)
+{
+    char pointer[384] = "/options/thresholds";
+    stability_pointer_append(pointer, sizeof(pointer), given->rule);
+    int rule = find_rule(given->rule, pointer, error);
+    for (size_t i = 0; rule >= 0 && i < given->values.count; i++) {
+        const struct stability_member *member = &given->values.items[i];
+        char at[384];
+        snprintf(at, sizeof(at), "%s", pointer);
+        if (member->name[0])
+            stability_pointer_append(at, sizeof(at), member->name);
+        int row = find_threshold(rules[rule], member->name, at, error);
+        if (row < 0)
+            return false;
+        if (member->value.kind == STABILITY_INTEGER)
+            all[rule][row] = (double)member->value.integer;
+        else if (member->value.kind == STABILITY_REAL)
+            all[rule][row] = member->value.real;
+        else
+            return stability_fail(error, STABILITY_ERROR_INVALID_VALUE, at, "a threshold must be a number");
+    }
+    return rule >= 0;
+}
+
+double **rules_read_thresholds(const struct graph *graph, struct arena *arena, struct stability_error *error)
+{
+    double **all = arena_array(arena, RULE_COUNT, sizeof(*all));
+    for (int i = 0; all && i < RULE_COUNT; i++) {
+        size_t count = count_thresholds(rules[i]);
+        all[i] = arena_array(arena, count, sizeof(**all));
+        if (!all[i])
+            all = NULL;
+        for (size_t k = 0; all && k < count; k++)
+            all[i][k] = rules[i]->type.thresholds[k].number;
+    }
+    if (!all) {
+        stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for thresholds");
+        return NULL;
+    }
+    const struct stability_options *options = &graph->request->options;
+    for (size_t i = 0; i < options->threshold_count; i++)
+        if (!set_thresholds(&options->thresholds[i], all, error))
+            return NULL;
+    return all;
+}
+
+/* ---- findings
+ * ----------------------------------------------------------------------------------------------- */
+
+const char *rule_text(struct rule_context *context, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    return arena_string(context->arena, text);
+}
+
+/* FNV-1a over the rule and the layers: the same finding in two runs has the same one. */
+static void write_fingerprint(struct stability_finding *finding)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    const char *name = finding->rule;
+    for (size_t i = 0;; name = finding->layers[i++]) {
+        for (const char *c = name; *c; c++)
+            hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+        hash = (hash ^ 0xff) * 0x100000001b3u; /* no byte of UTF-8: keeps names apart */
+        if (i == finding->layer_count)
+            break;
+    }
+    snprintf(finding->fingerprint, sizeof(finding->fingerprint), "%016llx", (unsigned long long)hash);
+}
+
+static bool add_flag(struct rule_context *context, int node, const char *rule)
+{
+    struct finding_list *list = context->findings;
+    size_t count = list->flag_counts[node];
+    if (count > 0 && strcmp(list->flags[node][count - 1], rule) == 0)
+        return true;
+    if (!list->flags[node])
+        list->flags[node] = arena_array(context->arena, RULE_COUNT, sizeof(**list->flags));
+    if (!list->flags[node])
+        return false;
+    list->flags[node][list->flag_counts[node]++] = rule;
+    return true;
+}
+
+static struct stability_finding *new_finding(struct rule_context *context)
+{
+    struct finding_list *list = context->findings;
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? 2 * list->capacity : 16;
+        struct stability_finding *grown = arena_array(context->arena, capacity, sizeof(*grown));
+        if (!grown)
+            return NULL;
+        if (list->count)
+            memcpy(grown, list->items, list->count * sizeof(*grown));
+        list->items = grown;
+        list->capacity = capacity;
+    }
+    return &list->items[list->count];
+}
+
+bool rule_add(struct rule_context *context, const struct finding *finding)
+{
+    struct stability_finding *added = new_finding(context);
+    const char **layers = arena_array(context->arena, finding->node_count, sizeof(*layers));
+    struct stability_evidence *evidence =
+        arena_array(context->arena, finding->evidence_count, sizeof(*evidence));
+    bool complete = added && layers && evidence && finding->message && finding->cause;
+    for (size_t i = 0; complete && i < finding->node_count; i++) {
+        layers[i] = context->report->layers[finding->nodes[i]].name;
+        complete = add_flag(context, finding->nodes[i], context->rule->type.name);
+    }
+    if (!complete)
+        return stability_fail(context->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for findings");
+    if (finding->evidence_count)
+        memcpy(evidence, finding->evidence, finding->evidence_count * sizeof(*evidence));
+    *added = (struct stability_finding){
+        .rule = context->rule->type.name,
+        .severity = finding->severity,
+        .layer_count = finding->node_count,
+        .layers = layers,
+        .message = finding->message,
+        .cause = finding->cause,
+        .evidence_count = finding->evidence_count,
+        .evidence = evidence,
+    };
+    write_fingerprint(added);
+    context->findings->count++;
+    return true;
+}
+
+/* Most severe first; within a severity in the order of rules.def, roots before consequences. */
+static bool sort_by_severity(struct finding_list *list, struct arena *arena)
+{
+    struct stability_finding *sorted = arena_array(arena, list->count, sizeof(*sorted));
+    if (!sorted)
+        return false;
+    size_t count = 0;
+    for (int severity = STABILITY_ERROR_SEVERITY; severity >= STABILITY_INFO; severity--)
+        for (size_t i = 0; i < list->count; i++)
+            if ((int)list->items[i].severity == severity)
+                sorted[count++] = list->items[i];
+    list->items = sorted;
+    return true;
+}
+
+static void take_findings(struct stability_report *report, struct stability_layer_report *layers,
+                          const struct finding_list *list)
+{
+    report->findings = list->items;
+    report->finding_count = list->count;
+    for (size_t i = 0; i < list->count; i++)
+        report->findings_by_severity[list->items[i].severity]++;
+    for (size_t i = 0; i < report->layer_count; i++) {
+        layers[i].flags = list->flags[i];
+        layers[i].flag_count = list->flag_counts[i];
+    }
+    report->verdict = report->findings_by_severity[STABILITY_ERROR_SEVERITY] ? STABILITY_UNSTABLE
+                      : report->findings_by_severity[STABILITY_WARNING]      ? STABILITY_WARN
+                                                                             : STABILITY_STABLE;
+}
+
+bool rules_run(struct stability_report *report, const struct graph *graph,
+               const struct non_finite_origin *non_finite, double *const *thresholds, struct arena *arena,
+               struct stability_error *error)
+{
+    struct finding_list list = {
+        .flag_counts = arena_array(arena, report->layer_count, sizeof(*list.flag_counts)),
+        .flags = arena_array(arena, report->layer_count, sizeof(*list.flags)),
+    };
+    struct rule_context context = {
+        .graph = graph,
+        .report = report,
+        .non_finite = non_finite,
+        .arena = arena,
+        .findings = &list,
+        .error = error,
+    };
+    if (!list.flag_counts || !list.flags)
+        return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for findings");
+    for (int i = 0; i < RULE_COUNT; i++) {
+        context.rule = rules[i];
+        context.thresholds = thresholds[i];
+        if (!rules[i]->check(&context))
+            return false;
+    }
+    if (!sort_by_severity(&list, arena))
+        return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for findings");
+    /* The report's layers are the arena's, and const only to its readers. */
+    take_findings(report, (struct stability_layer_report *)(uintptr_t)report->layers, &list);
+    return true;
+}

@@ -1,0 +1,72 @@
+#include "core/rule.h"
+
+#include <math.h>
+
+enum { FRACTION, FRACTION_ERROR };
+static const struct stability_threshold thresholds[] = {
+    [FRACTION] = {"fraction", 0.5, "the greatest fraction of dead units in a layer that is not a finding"},
+    [FRACTION_ERROR] = {"fraction_error", 0.9, "the same, from which on it is an error"},
+    {0},
+};
+
+/* Samples that each unit has: over few of them a healthy unit is often silent by chance. */
+static bool enough_samples(const struct rule_context *context, size_t index, double fraction)
+{
+    const struct graph_value *value = &context->graph->values[context->graph->nodes[index].first_output];
+    int64_t units = value->shape.rank > 0 ? value->shape.sizes[value->feature_dim] : 1;
+    int64_t samples = units > 0 ? value->count / units : 0;
+    return samples >= 8 || (fraction >= 1 && value->count >= 16);
+}
+
+static bool check(struct rule_context *context)
+{
+    bool complete = true;
+    for (size_t i = 0; complete && i < context->report->layer_count; i++) {
+        const struct stability_layer_report *layer = &context->report->layers[i];
+        const struct layer_activation *activation = context->graph->nodes[i].ops->activation;
+        if (!activation || !activation->dies || !(layer->dead_fraction > context->thresholds[FRACTION]) ||
+            !enough_samples(context, i, layer->dead_fraction))
+            continue;
+        bool error = layer->dead_fraction > context->thresholds[FRACTION_ERROR];
+        struct stability_evidence evidence[] = {
+            {"dead_fraction", layer->dead_fraction},
+            {"threshold", context->thresholds[error ? FRACTION_ERROR : FRACTION]},
+        };
+        int node = (int)i;
+        struct finding finding = {
+            .severity = error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
+            .nodes = &node,
+            .node_count = 1,
+            .message =
+                rule_text(context,
+                          "%.3g %% of the units of '%s' (%s) are dead: their derivative is 0 for every "
+                          "sample of the batch",
+                          100 * layer->dead_fraction, layer->name, layer->type),
+            .cause =
+                rule_text(context,
+                          "what '%s' reads lies on its flat side for the whole batch: a bias or a mean that "
+                          "is too low, or a step that was too large; such units get no gradient and stay "
+                          "dead",
+                          layer->name),
+            .evidence = evidence,
+            .evidence_count = 2,
+        };
+        complete = rule_add(context, &finding);
+    }
+    return complete;
+}
+
+RULE_OPS(dead_units) = {
+    .type =
+        {.name = "dead-units",
+         .severity = STABILITY_ERROR_SEVERITY,
+         .criterion =
+             "the fraction of units whose derivative is exactly 0 for the whole batch is above fraction "
+             "(warning) or fraction_error (error), for activations with a flat side; at least 8 samples a "
+             "unit, or all units dead over at least 16 elements",
+         .documentation = "A unit that is silent for every sample passes no gradient: it cannot recover.",
+         .source =
+             "Lu, Shin, Su, Karniadakis 2020, Dying ReLU and initialization: theory and numerical examples",
+         .thresholds = thresholds},
+    .check = check,
+};
