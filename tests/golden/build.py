@@ -45,7 +45,7 @@ class RMSNorm(nn.Module):
 class Parameter(nn.Module):
     def __init__(self, shape):
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(shape))
+        self.weight = nn.Parameter(torch.randn(shape))
 
     def forward(self):
         return self.weight * 1

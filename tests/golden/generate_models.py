@@ -11,10 +11,11 @@ from pathlib import Path
 
 import torch
 
-import networks_first
+import networks_large
+import networks_small
 from model import Model, encode
 
-NETWORKS = {**networks_first.NETWORKS}
+NETWORKS = {**networks_small.NETWORKS, **networks_large.NETWORKS}
 FLOAT_TARGET = ('BCEWithLogitsLoss', 'BCELoss', 'MSELoss')
 
 
@@ -53,6 +54,8 @@ def generate(folder, name, seed):
     data = {key: draw(shape, generator) for key, shape in shapes.items()}
     if description['loss']['type'] in FLOAT_TARGET:
         data['target'] = data['target'].double()
+    if description['loss']['type'] == 'CosineEmbeddingLoss':
+        data['target'] = data['target'] * 2.0 - 1
     model = Model(description, seed)
     encoded = {k: encode(v) if v.is_floating_point() else {'shape': list(v.shape), 'data': v.reshape(-1).tolist()}
                for k, v in data.items()}

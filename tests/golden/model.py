@@ -53,8 +53,8 @@ class Model:
                 tensor.copy_(tensor.float() if tensor.is_floating_point() else tensor)
 
     def share(self, name, owner):
-        for key in list(self.modules[name]._parameters):
-            self.modules[name]._parameters[key] = self.modules[owner]._parameters[key]
+        for key in [key for key, _ in self.modules[name].named_parameters()]:
+            setattr(self.modules[name], key, getattr(self.modules[owner], key))
 
     def owned(self):
         """(layer, parameter, tensor) of each parameter, under the layer that owns it."""

@@ -1,21 +1,5 @@
 """Networks of the first layer types."""
-
-
-def layer(name, kind, inputs=None, **attributes):
-    wiring = {} if inputs is None else {'inputs': inputs}
-    return {'name': name, 'type': kind, **wiring, **attributes}
-
-
-def linear(name, size, out, inputs=None, **attributes):
-    return layer(name, 'Linear', inputs, in_features=size, out_features=out, **attributes)
-
-
-def conv(name, size, out, inputs=None, kernel_size=3, **attributes):
-    return layer(name, 'Conv2d', inputs, in_channels=size, out_channels=out, kernel_size=kernel_size, **attributes)
-
-
-def norm(name, channels, **attributes):
-    return layer(name, 'BatchNorm2d', num_features=channels, **attributes)
+from network_parts import BOTH, conv, layer, linear, norm
 
 
 def mlp():
@@ -63,7 +47,6 @@ def dropout():
 
 
 # name: (model, {input: shape, or (shape, classes) for integers}, modes)
-BOTH = ('train', 'eval')
 NETWORKS = {
     'mlp': (mlp(), {'input': (7, 11), 'target': ((7,), 5)}, BOTH),
     'gated-mlp': (gated_mlp(), {'left': (6, 5), 'right': (6, 3), 'target': ((6, 4), 2)}, BOTH),
