@@ -240,7 +240,7 @@ static const char *malformed(struct number *number, const char *where, const cha
     return where;
 }
 
-const char *number_parse(const char *text, const char *end, struct number *number)
+static inline const char *parse(const char *text, const char *end, struct number *number)
 {
     struct decimal decimal = {.negative = text < end && *text == '-'};
     text += decimal.negative;
@@ -284,4 +284,34 @@ const char *number_parse(const char *text, const char *end, struct number *numbe
         number->kind = NUMBER_TOO_LARGE;
     }
     return text;
+}
+
+const char *number_parse(const char *text, const char *end, struct number *number)
+{
+    return parse(text, end, number);
+}
+
+size_t number_parse_list(const char **text, const char *end, double *values, size_t room, bool *reals)
+{
+    const char *next = *text;
+    size_t count = 0;
+    bool real = false;
+    while (count < room && next < end && number_starts_with(*next)) {
+        struct number number;
+        next = parse(next, end, &number);
+        if (number.kind > NUMBER_REAL) {
+            break;
+        }
+        real |= number.kind == NUMBER_REAL;
+        values[count++] = number.value;
+        *text = next;
+        if (next == end || *next != ',') {
+            break;
+        }
+        do {
+            next++;
+        } while (next < end && (*next == ' ' || *next == '\n'));
+    }
+    *reals |= real;
+    return count;
 }

@@ -7,6 +7,7 @@
 #define SERVER_INPUT_NUMBER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum number_kind {
     NUMBER_INTEGER,   /* neither fraction nor exponent, and not "-0" */
@@ -25,5 +26,15 @@ struct number {
  * position after it; of a malformed one, that of the first byte that does not fit. What may follow a number
  * is the caller's business. */
 const char *number_parse(const char *text, const char *end, struct number *number);
+
+/* Reads numbers with commas and spaces between them, at most `room` (at least 1), into `values`; returns how
+ * many. *text moves behind the last one that is a number of kind INTEGER or REAL. *reals is set where one was
+ * REAL. */
+size_t number_parse_list(const char **text, const char *end, double *values, size_t room, bool *reals);
+
+static inline bool number_starts_with(char character)
+{
+    return character == '-' || (unsigned char)(character - '0') <= 9;
+}
 
 #endif

@@ -1,0 +1,140 @@
+#include "server/input/scanner.h"
+
+#include <string.h>
+
+/* Skips bytes of printable ASCII other than quotes and backslashes, eight at a time where it can. */
+static const char *skip_plain(const char *text, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101;
+    const uint64_t tops = 0x8080808080808080;
+    for (; end - text >= 8; text += 8) {
+        uint64_t bytes;
+        memcpy(&bytes, text, 8);
+        uint64_t quotes = bytes ^ ones * '"';
+        uint64_t backslashes = bytes ^ ones * '\\';
+        /* x - 1 borrows into the top bit where x is 0, x - 32 where it is a control character. */
+        uint64_t special = (quotes - ones) | (backslashes - ones) | (bytes - ones * ' ') | bytes;
+        if ((special & tops) != 0) {
+            break;
+        }
+    }
+    while (text < end && (signed char)*text >= ' ' && *text != '"' && *text != '\\') {
+        text++;
+    }
+    return text;
+}
+
+/* The code unit that four hexadecimal digits at `text` give, or -1. */
+static int read_unit(const char *text, const char *end)
+{
+    int unit = 0;
+    for (int i = 0; i < 4; i++, text++) {
+        int digit = text < end ? *text : 0;
+        int letter = digit | 0x20;
+        if (digit >= '0' && digit <= '9') {
+            unit = 16 * unit + digit - '0';
+        } else if (letter >= 'a' && letter <= 'f') {
+            unit = 16 * unit + letter - 'a' + 10;
+        } else {
+            return -1;
+        }
+    }
+    return unit;
+}
+
+static const char *scan_unicode_escape(struct scanner *scanner, const char *text)
+{
+    int unit = read_unit(text + 2, scanner->end);
+    if (unit < 0) {
+        scanner_fail(scanner, text, STABILITY_ERROR_SYNTAX,
+                     "\\u must be followed by four hexadecimal digits");
+        return NULL;
+    }
+    if (unit == 0) {
+        scanner_fail(scanner, text, STABILITY_ERROR_SYNTAX, "a string must not hold the character \\u0000");
+        return NULL;
+    }
+    if (unit < 0xd800 || unit > 0xdfff) {
+        return text + 6;
+    }
+    bool pair = unit <= 0xdbff && scanner->end - text >= 12 && text[6] == '\\' && text[7] == 'u';
+    int second = pair ? read_unit(text + 8, scanner->end) : -1;
+    if (second < 0xdc00 || second > 0xdfff) {
+        scanner_fail(scanner, text, STABILITY_ERROR_SYNTAX, "\\u%04x is half of a surrogate pair",
+                     (unsigned)unit);
+        return NULL;
+    }
+    return text + 12;
+}
+
+static const char *scan_escape(struct scanner *scanner, const char *text)
+{
+    char escaped = scanner->end - text > 1 ? text[1] : '\0';
+    if (escaped == 'u') {
+        return scan_unicode_escape(scanner, text);
+    }
+    if (escaped == '\0' || strchr("\"\\/bfnrt", escaped) == NULL) {
+        scanner_fail(scanner, text, STABILITY_ERROR_SYNTAX,
+                     "a backslash must be followed by one of \" \\ / b f n r t u");
+        return NULL;
+    }
+    return text + 2;
+}
+
+/* The length of the UTF-8 character at `text`, or 0 where it is malformed, overlong or a surrogate. */
+static int character_length(const char *text, const char *end)
+{
+    unsigned char lead = (unsigned char)text[0];
+    unsigned char next = end - text > 1 ? (unsigned char)text[1] : 0;
+    int length = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    bool overlong = (lead == 0xe0 && next < 0xa0) || (lead == 0xf0 && next < 0x90);
+    bool invalid = (lead == 0xed && next > 0x9f) || (lead == 0xf4 && next > 0x8f);
+    if (overlong || invalid || end - text < length) {
+        return 0;
+    }
+    for (int i = 1; i < length; i++) {
+        if (((unsigned char)text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+static const char *scan_character(struct scanner *scanner, const char *text)
+{
+    if ((unsigned char)*text < ' ') {
+        scanner_fail(scanner, text, STABILITY_ERROR_SYNTAX,
+                     "a string must not hold the control character 0x%02x", (unsigned)*text);
+        return NULL;
+    }
+    int length = character_length(text, scanner->end);
+    if (length == 0) {
+        scanner_fail(scanner, text, STABILITY_ERROR_SYNTAX,
+                     "the byte 0x%02x does not belong to a valid UTF-8 character",
+                     (unsigned)(unsigned char)*text);
+        return NULL;
+    }
+    return text + length;
+}
+
+const char *scan_string(struct scanner *scanner, bool *plain)
+{
+    const char *text = scanner->position + 1;
+    *plain = true;
+    for (;;) {
+        text = skip_plain(text, scanner->end);
+        if (text == scanner->end) {
+            scanner_fail(scanner, scanner->position, STABILITY_ERROR_SYNTAX,
+                         "the string that begins here has no end");
+            return NULL;
+        }
+        if (*text == '"') {
+            return text + 1;
+        }
+        *plain = false;
+        text = *text == '\\' ? scan_escape(scanner, text) : scan_character(scanner, text);
+        if (text == NULL) {
+            return NULL;
+        }
+    }
+}

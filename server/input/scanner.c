@@ -1,0 +1,146 @@
+#include "server/input/scanner.h"
+
+#include "server/input/number.h"
+#include "server/input/position.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+/* A number in JSON takes about 20 bytes: where there are many, memory grows once or not at all. */
+#define USUAL_NUMBER_LENGTH 24
+/* Bytes of structure that are allowed for each value that is. */
+#define BYTES_PER_VALUE 64
+
+bool scanner_out_of_memory(struct scanner *scanner)
+{
+    scanner->problem = NULL;
+    return stability_fail(scanner->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                          "there is no memory to read the request");
+}
+
+bool scanner_fail(struct scanner *scanner, const char *where, enum stability_code code, const char *format,
+                  ...)
+{
+    scanner->problem = where;
+    size_t offset = (size_t)(where - scanner->body);
+    struct input_position position = position_at(scanner->body, offset);
+    char pointer[sizeof scanner->error->pointer] = "";
+    if (code != STABILITY_ERROR_SYNTAX) {
+        position_pointer(scanner->body, (size_t)(scanner->end - scanner->body), offset, pointer,
+                         sizeof pointer);
+    }
+    char message[sizeof scanner->error->message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    return stability_fail(scanner->error, code, pointer, "line %" PRId64 ", column %" PRId64 ": %s",
+                          position.line, position.column, message);
+}
+
+/* What writers that know no JSON make of a NaN: nan, NaN, inf, Infinity. */
+static bool is_bare_word(const char *text, const char *end)
+{
+    return end - text >= 3 && (strncasecmp(text, "nan", 3) == 0 || strncasecmp(text, "inf", 3) == 0);
+}
+
+bool scanner_unexpected(struct scanner *scanner, const char *where, const char *expected)
+{
+    if (where == scanner->end) {
+        return scanner_fail(scanner, where, STABILITY_ERROR_SYNTAX, "expected %s, but the body ends here",
+                            expected);
+    }
+    if (is_bare_word(where, scanner->end)) {
+        return scanner_fail(
+            scanner, where, STABILITY_ERROR_SYNTAX,
+            "expected %s, found '%.3s': JSON has no NaN or Infinity; write \"NaN\", \"Infinity\" or "
+            "\"-Infinity\", with the quotes",
+            expected, where);
+    }
+    unsigned char byte = (unsigned char)*where;
+    if (byte > ' ' && byte < 0x7f) {
+        return scanner_fail(scanner, where, STABILITY_ERROR_SYNTAX, "expected %s, found '%c'", expected,
+                            byte);
+    }
+    return scanner_fail(scanner, where, STABILITY_ERROR_SYNTAX, "expected %s, found the byte 0x%02x",
+                        expected, byte);
+}
+
+bool scanner_bad_number(struct scanner *scanner, const char *start, const char *where,
+                        const struct number *number)
+{
+    if (number->kind == NUMBER_TOO_LARGE) {
+        int length = where - start < 40 ? (int)(where - start) : 40;
+        return scanner_fail(
+            scanner, start, STABILITY_ERROR_INVALID_VALUE,
+            "the number %.*s%s is not representable in float64; write \"Infinity\" or \"-Infinity\" if "
+            "that is meant",
+            length, start, where - start > length ? "…" : "");
+    }
+    if (is_bare_word(where, scanner->end)) {
+        return scanner_unexpected(scanner, where, "a digit");
+    }
+    return scanner_fail(scanner, where, STABILITY_ERROR_SYNTAX, "%s", number->problem);
+}
+
+bool scanner_emit(struct scanner *scanner, const char *start, const char *text, size_t length)
+{
+    struct buffer *structure = &scanner->scan->structure;
+    if (scanner->watched > structure->length && scanner->watched <= structure->length + length) {
+        scanner->origin = (size_t)(start - scanner->body);
+    }
+    if (scanner->value_limit <= (int64_t)((structure->length + length) / BYTES_PER_VALUE)) {
+        return scanner_fail(scanner, start, STABILITY_ERROR_MODEL_TOO_LARGE,
+                            "the request may have %" PRId64
+                            " bytes besides its arrays of numbers, and has at least "
+                            "%zu",
+                            scanner->value_limit * BYTES_PER_VALUE, structure->length + length);
+    }
+    buffer_append(structure, text, length);
+    return !structure->failed || scanner_out_of_memory(scanner);
+}
+
+/* Grows an array by half; returns NULL, with the array as it was, where there is no memory. */
+static void *grow(void *items, size_t *capacity, size_t at_least, size_t size)
+{
+    size_t wanted = *capacity + *capacity / 2 + at_least;
+    if (wanted > PTRDIFF_MAX / size) {
+        return NULL;
+    }
+    void *grown = realloc(items, wanted * size);
+    if (grown != NULL) {
+        *capacity = wanted;
+    }
+    return grown;
+}
+
+bool scanner_emit_slab(struct scanner *scanner, const char *start, const struct slab *slab)
+{
+    struct scan *scan = scanner->scan;
+    if (scan->slab_count == scan->slab_capacity) {
+        struct slab *slabs = grow(scan->slabs, &scan->slab_capacity, 32, sizeof *slabs);
+        if (slabs == NULL) {
+            return scanner_out_of_memory(scanner);
+        }
+        scan->slabs = slabs;
+    }
+    scan->slabs[scan->slab_count] = *slab;
+    char placeholder[32];
+    int length = snprintf(placeholder, sizeof placeholder, "[%zu]", scan->slab_count++);
+    return scanner_emit(scanner, start, placeholder, (size_t)length);
+}
+
+bool scanner_grow_numbers(struct scanner *scanner)
+{
+    struct scan *scan = scanner->scan;
+    size_t expected = (size_t)(scanner->end - scanner->position) / USUAL_NUMBER_LENGTH + 64;
+    size_t at_least = scan->number_capacity == 0 ? expected : 64;
+    double *numbers = grow(scan->numbers, &scan->number_capacity, at_least, sizeof *numbers);
+    if (numbers == NULL) {
+        return scanner_out_of_memory(scanner);
+    }
+    scan->numbers = numbers;
+    return true;
+}
