@@ -3,8 +3,6 @@ import torch
 
 from golden import Case, integers, positive, probabilities, signs, uniform, values
 
-NAN, INF = float('nan'), float('inf')
-
 
 def tensor(*numbers):
     return torch.tensor(numbers, dtype=torch.float64)
@@ -45,7 +43,8 @@ def classes(extra=()):
                       ('ignore_index_weight', {'ignore_index': 2, 'weight': CLASS_WEIGHT}, x, values([0, 2, 1, 4])),
                       ('one_dimension', {}, [uniform(2, 5, 3)], integers(2, 3, high=5)),
                       ('two_dimensions', {'weight': CLASS_WEIGHT, 'ignore_index': 0}, [uniform(2, 5, 2, 3)],
-                       integers(2, 2, 3, high=5)), *extra)
+                       integers(2, 2, 3, high=5)), *extra) + [
+        Case('nothing_but_ignored', {}, x, target=values([-100, -100, -100, -100]), gradients=False)]
 
 
 def cross_entropy():
