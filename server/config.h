@@ -1,0 +1,47 @@
+/* The options of the commands: one table, from which parsing, the environment, --help and messages come. */
+#ifndef SERVER_CONFIG_H
+#define SERVER_CONFIG_H
+
+#include "server/buffer.h"
+
+#include <stability/error.h>
+
+#include <stdint.h>
+
+/* Commands, as bits, so that a row of the table can say which ones it belongs to. */
+enum config_command {
+    CONFIG_SERVE = 1,
+    CONFIG_CHECK = 2,
+    CONFIG_HEALTHCHECK = 4,
+};
+
+/* What the options say. Texts are borrowed from the arguments, the environment or the table. */
+struct config {
+    const char *bind;
+    int64_t port;
+    int64_t threads;  /* 0 until config_finish: the CPU quota */
+    int64_t memory;   /* bytes; 0 until config_finish: three quarters of the machine's */
+    int64_t max_body; /* bytes */
+    double timeout;   /* seconds, for the body to arrive, and again for the work */
+    bool insecure;
+    int64_t log_level; /* enum log_level */
+    const char *format;
+    const char *fail_on;
+    const char *file; /* the argument of `check` */
+    bool help;        /* --help was given */
+};
+
+/* Fills `config` from the defaults, the environment (serve and healthcheck only; an empty variable counts as
+ * absent) and `count` arguments, the later of them winning. Knows nothing of what options mean together.
+ * False with a message on an unknown option, a value that is missing or not valid, or a wrong number of
+ * files. */
+bool config_read(struct config *config, enum config_command command, int count, char *const *arguments,
+                 struct stability_error *error);
+
+/* Fills in what depends on the machine. */
+void config_finish(struct config *config);
+
+/* Appends the command's options for --help: a line each, with default and environment variable. */
+void config_describe(enum config_command command, struct buffer *text);
+
+#endif
