@@ -1,0 +1,32 @@
+/* The compute pool: a fixed number of threads and a bounded queue before them. */
+#ifndef SERVER_JOBS_POOL_H
+#define SERVER_JOBS_POOL_H
+
+#include <stability/error.h>
+
+/* A piece of work, embedded in whatever it is about; it belongs to the pool from pool_submit until `run` is
+ * called, and to `run` from then on. */
+struct job {
+    void (*run)(struct job *job);
+    struct job *next; /* the pool's */
+};
+
+struct pool;
+
+/* Starts `threads` threads before a queue of `capacity` jobs. NULL on error. */
+struct pool *pool_new(int threads, int capacity, struct stability_error *error);
+
+/* Queues a job; jobs start in the order they came. False, and nothing queued, where the queue is full. */
+bool pool_submit(struct pool *pool, struct job *job);
+
+/* Whether pool_submit would refuse a job now. */
+bool pool_is_full(struct pool *pool);
+
+/* Seconds after which a queue that is full now has probably moved on by a job for each thread: at least 1, at
+ * most 60; what Retry-After says. */
+int pool_retry_after(struct pool *pool);
+
+/* Runs what is queued, then stops the threads and frees the pool. NULL is fine. */
+void pool_free(struct pool *pool);
+
+#endif
