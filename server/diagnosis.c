@@ -1,0 +1,105 @@
+#include "server/diagnosis.h"
+
+#include "server/clock.h"
+
+#include <stability/stability.h>
+
+/* The error's code tells why the work stopped: the engine knows only that it was told to. */
+struct progress {
+    const struct diagnosis_call *call;
+    enum stability_code reason;
+};
+
+static bool check_progress(void *context, const char *stage, int64_t done, int64_t total)
+{
+    struct progress *progress = context;
+    const struct diagnosis_call *call = progress->call;
+    (void)stage;
+    (void)done;
+    (void)total;
+    if (call->deadline > 0 && clock_seconds() > call->deadline) {
+        progress->reason = STABILITY_ERROR_DEADLINE;
+    } else if (call->wanted != NULL && !call->wanted(call->context)) {
+        progress->reason = STABILITY_ERROR_CANCELLED;
+    }
+    return progress->reason == STABILITY_OK;
+}
+
+static bool fail_stopped(const struct progress *progress, struct stability_error *error)
+{
+    *error = (struct stability_error){0};
+    return stability_fail(error, progress->reason, NULL,
+                          progress->reason == STABILITY_ERROR_DEADLINE
+                              ? "the deadline passed before the work was done; it was stopped"
+                              : "the client went away; the work was stopped");
+}
+
+static bool format_report(const struct diagnosis_call *call, const struct stability_report *report,
+                          struct diagnosis *diagnosis)
+{
+    double started = clock_seconds();
+    bool written = report_format(call->choice.format, report, &diagnosis->body);
+    diagnosis->format_seconds = clock_seconds() - started;
+    diagnosis->fails = report_fails(&call->choice, report);
+    return written || stability_fail(&diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                                     "there is no memory to write the report");
+}
+
+static bool run_plan(const struct diagnosis_call *call, const struct stability_plan *plan,
+                     struct diagnosis *diagnosis)
+{
+    int64_t bytes = stability_plan_bytes(plan);
+    if (call->memory != NULL && !budget_reserve(call->memory, bytes)) {
+        return stability_fail(
+            &diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+            "the work needs %lld bytes of memory, and other requests leave less free of %lld",
+            (long long)bytes, (long long)call->memory->total);
+    }
+    double started = clock_seconds();
+    struct stability_report *report = stability_diagnose(plan, &diagnosis->error);
+    diagnosis->compute_seconds += clock_seconds() - started;
+    bool done = report != NULL && format_report(call, report, diagnosis);
+    stability_report_free(report);
+    if (call->memory != NULL) {
+        budget_release(call->memory, bytes);
+    }
+    return done;
+}
+
+static bool run_request(const struct diagnosis_call *call, struct stability_request *request,
+                        struct diagnosis *diagnosis)
+{
+    struct progress progress = {call, STABILITY_OK};
+    request->options.limits = call->limits;
+    request->options.progress = check_progress;
+    request->options.progress_context = &progress;
+    if (!check_progress(&progress, NULL, 0, 0)) {
+        return fail_stopped(&progress, &diagnosis->error);
+    }
+    double started = clock_seconds();
+    struct stability_plan *plan = stability_plan_new(request, &diagnosis->error);
+    diagnosis->compute_seconds = clock_seconds() - started;
+    bool done = plan != NULL && run_plan(call, plan, diagnosis);
+    stability_plan_free(plan);
+    if (!done && progress.reason != STABILITY_OK) {
+        fail_stopped(&progress, &diagnosis->error);
+    }
+    return done;
+}
+
+bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosis)
+{
+    double started = clock_seconds();
+    struct input_request *input =
+        input_request_parse(call->body, call->length, &call->limits, &diagnosis->position, &diagnosis->error);
+    diagnosis->parse_seconds = clock_seconds() - started;
+    bool done = input != NULL && run_request(call, &input->request, diagnosis);
+    input_request_free(input);
+    return done;
+}
+
+void diagnosis_free(struct diagnosis *diagnosis)
+{
+    buffer_free(&diagnosis->body);
+    *diagnosis = (struct diagnosis){0};
+}

@@ -1,0 +1,38 @@
+/* From the bytes of a request to the bytes of its report: what POST /v1/diagnose and `stabilityd check`
+ * share. */
+#ifndef SERVER_DIAGNOSIS_H
+#define SERVER_DIAGNOSIS_H
+
+#include "server/input/input.h"
+#include "server/jobs/budget.h"
+#include "server/report_choice.h"
+
+/* What is asked. */
+struct diagnosis_call {
+    const char *body; /* JSON, borrowed */
+    size_t length;
+    struct report_choice choice; /* with a format */
+    struct stability_limits limits;
+    struct budget *memory;         /* from which the work's memory is taken; NULL: as much as it likes */
+    double deadline;               /* clock_seconds() after which the work stops; 0: never */
+    bool (*wanted)(void *context); /* false: nobody waits for the report any more; may be NULL */
+    void *context;
+};
+
+/* What came of it. Starts zeroed; released by diagnosis_free. */
+struct diagnosis {
+    struct buffer body; /* the report, in the format chosen */
+    bool fails;         /* by the choice's severity */
+    struct stability_error error;
+    struct input_position position; /* of a syntax error */
+    double parse_seconds;
+    double compute_seconds;
+    double format_seconds;
+};
+
+/* False with `error` filled in, and no body. */
+bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosis);
+
+void diagnosis_free(struct diagnosis *diagnosis);
+
+#endif

@@ -1,0 +1,100 @@
+#include "server/http/admission.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static const char *find_header(const struct exchange *exchange, const char *name)
+{
+    return MHD_lookup_connection_value(exchange->handle, MHD_HEADER_KIND, name);
+}
+
+/* curl names the form's type for any --data unless it is told otherwise: what it sends is JSON all the same.
+ */
+static const char *const media_types[] = {"application/json", "application/x-www-form-urlencoded"};
+
+static bool check_media_type(struct exchange *exchange)
+{
+    const char *given = find_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (given == NULL) {
+        return true;
+    }
+    size_t length = strcspn(given, "; \t");
+    for (size_t i = 0; i < sizeof(media_types) / sizeof(media_types[0]); i++) {
+        if (strlen(media_types[i]) == length && strncasecmp(given, media_types[i], length) == 0) {
+            return true;
+        }
+    }
+    return stability_fail(&exchange->error, STABILITY_ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                          "%s takes application/json, not %.128s", exchange->route->path, given);
+}
+
+static bool check_encoding(struct exchange *exchange)
+{
+    const char *given = find_header(exchange, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    return given == NULL || strcasecmp(given, "identity") == 0 ||
+           stability_fail(&exchange->error, STABILITY_ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                          "the Content-Encoding must be identity, not %.128s", given);
+}
+
+/* The digits were checked with the framing. */
+static int64_t announced_length(const struct exchange *exchange)
+{
+    const char *given = find_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (given != NULL) {
+        return strtoll(given, NULL, 10);
+    }
+    return find_header(exchange, MHD_HTTP_HEADER_TRANSFER_ENCODING) == NULL ? 0 : -1;
+}
+
+static bool check_length(struct exchange *exchange)
+{
+    int64_t limit = exchange->request.service->config->max_body;
+    return exchange->body_length <= limit ||
+           stability_fail(&exchange->error, STABILITY_ERROR_BODY_TOO_LARGE, NULL,
+                          "the body has %lld bytes, and the limit is %lld", (long long)exchange->body_length,
+                          (long long)limit);
+}
+
+static bool choose_format(struct exchange *exchange)
+{
+    struct report_choice *choice = &exchange->request.choice;
+    const char *accept = find_header(exchange, MHD_HTTP_HEADER_ACCEPT);
+    if (choice->format == NULL) {
+        choice->format = format_accept(accept);
+    }
+    return choice->format != NULL ||
+           stability_fail(&exchange->error, STABILITY_ERROR_NOT_ACCEPTABLE, NULL,
+                          "no report can be given as Accept asks (%.256s); ?format= names one by its name",
+                          accept);
+}
+
+static bool check_draining(struct exchange *exchange)
+{
+    if (!(exchange->route->traits & ROUTE_HEAVY) || !atomic_load(&exchange->request.service->draining)) {
+        return true;
+    }
+    return stability_fail(&exchange->error, STABILITY_ERROR_DRAINING, NULL,
+                          "the server is shutting down and accepts no new work");
+}
+
+bool admission_check(struct exchange *exchange, const char *method)
+{
+    exchange->body_length = announced_length(exchange);
+    if (exchange->parsed == NULL) {
+        return false;
+    }
+    exchange->route = route_find(method, exchange->parsed->path, &exchange->response, &exchange->error);
+    if (exchange->route == NULL || !check_draining(exchange) ||
+        !route_parameters(exchange->route, exchange->parsed, &exchange->request.choice, &exchange->error)) {
+        return false;
+    }
+    if ((exchange->route->traits & ROUTE_REPORT) && !choose_format(exchange)) {
+        return false;
+    }
+    if ((exchange->route->traits & ROUTE_BODY) &&
+        (!check_media_type(exchange) || !check_encoding(exchange))) {
+        return false;
+    }
+    return check_length(exchange);
+}

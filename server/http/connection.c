@@ -1,0 +1,82 @@
+#include "server/http/connection.h"
+
+#include "server/clock.h"
+
+#include <math.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+double http_header_seconds(const struct http_server *server)
+{
+    return fmin(HTTP_HEADER_SECONDS, server->service->config->timeout);
+}
+
+void http_server_enter(struct http_server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    server->in_flight++;
+    pthread_mutex_unlock(&server->mutex);
+}
+
+void http_server_leave(struct http_server *server)
+{
+    pthread_mutex_lock(&server->mutex);
+    if (--server->in_flight == 0) {
+        pthread_cond_broadcast(&server->idle);
+    }
+    pthread_mutex_unlock(&server->mutex);
+}
+
+static void note_address(struct connection *connection, struct MHD_Connection *handle)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
+    socklen_t length = sizeof(struct sockaddr_in);
+    if (address == NULL) {
+        return;
+    }
+    if (address->sa_family == AF_INET6) {
+        length = sizeof(struct sockaddr_in6);
+    }
+    getnameinfo(address, length, connection->address, sizeof(connection->address), NULL, 0, NI_NUMERICHOST);
+}
+
+/* Without memory the connection stays unknown, and exchange_open refuses what comes over it. */
+static struct connection *connection_new(struct http_server *server, struct MHD_Connection *handle)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (connection == NULL || info == NULL) {
+        free(connection);
+        return NULL;
+    }
+    connection->server = server;
+    note_address(connection, handle);
+    watch_lock(server->watch);
+    watch_add(server->watch, &connection->watched, info->connect_fd);
+    watch_deadline(server->watch, &connection->watched, clock_seconds() + http_header_seconds(server));
+    watch_unlock(server->watch);
+    return connection;
+}
+
+static void connection_free(struct connection *connection)
+{
+    struct watch *watch = connection->server->watch;
+    watch_lock(watch);
+    watch_remove(watch, &connection->watched);
+    watch_unlock(watch);
+    free(connection);
+}
+
+void connection_notify(void *closure, struct MHD_Connection *handle, void **socket_context,
+                       enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *socket_context = connection_new(closure, handle);
+    } else if (*socket_context != NULL) {
+        connection_free(*socket_context);
+        *socket_context = NULL;
+    }
+}

@@ -1,0 +1,47 @@
+/* Connections, and what they share. */
+#ifndef SERVER_HTTP_CONNECTION_H
+#define SERVER_HTTP_CONNECTION_H
+
+#include "server/http/watch.h"
+#include "server/service.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+/* Seconds. The body's and the work's are the service's --timeout. */
+#define HTTP_HEADER_SECONDS 10 /* for a header to arrive, once its first line or the connection is there */
+#define HTTP_IDLE_SECONDS 60   /* between two requests */
+#define HTTP_LINGER_SECONDS 2  /* for a peer to read a response that was sent while it was still sending */
+
+struct exchange;
+
+/* The daemon and what its callbacks need. */
+struct http_server {
+    struct service *service;
+    struct watch *watch;
+    struct MHD_Daemon *daemon;
+    int listener;
+    pthread_mutex_t mutex;
+    pthread_cond_t idle; /* in_flight became 0 */
+    int in_flight;       /* requests whose header was accepted and whose response is not yet sent */
+};
+
+struct connection {
+    struct watched watched; /* first: the watch's events lead back here */
+    struct http_server *server;
+    struct exchange *exchange; /* guarded by the watch's lock; NULL between two requests */
+    char address[48];
+};
+
+/* Seconds for a header to arrive: HTTP_HEADER_SECONDS, or --timeout where that is less. */
+double http_header_seconds(const struct http_server *server);
+
+/* Counts requests in flight. */
+void http_server_enter(struct http_server *server);
+void http_server_leave(struct http_server *server);
+
+/* libmicrohttpd's callback; `closure` is a struct http_server. */
+void connection_notify(void *closure, struct MHD_Connection *handle, void **socket_context,
+                       enum MHD_ConnectionNotificationCode code);
+
+#endif

@@ -1,0 +1,376 @@
+#include "server/http/exchange.h"
+
+#include "server/clock.h"
+#include "server/http/admission.h"
+#include "server/http/body.h"
+#include "server/http/framing.h"
+#include "server/http/reply.h"
+#include "server/log.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+static struct watch *watch_of(const struct exchange *exchange)
+{
+    return exchange->connection->server->watch;
+}
+
+static double timeout_of(const struct exchange *exchange)
+{
+    return exchange->request.service->config->timeout;
+}
+
+/* Moves on to a phase, and its deadline. The watch is locked. */
+static void enter_phase(struct exchange *exchange, enum exchange_phase phase, double deadline)
+{
+    exchange->phase = phase;
+    watch_deadline(watch_of(exchange), &exchange->connection->watched, deadline);
+}
+
+/* The same, unless a response was sent past libmicrohttpd already; then false. */
+static bool advance(struct exchange *exchange, enum exchange_phase phase, double deadline)
+{
+    watch_lock(watch_of(exchange));
+    bool alive = exchange->phase != EXCHANGE_LINGER;
+    if (alive) {
+        enter_phase(exchange, phase, deadline);
+    }
+    watch_unlock(watch_of(exchange));
+    return alive;
+}
+
+/* Turns the response into a refusal. */
+static void refuse(struct exchange *exchange)
+{
+    http_response_fail(&exchange->response, &exchange->error, NULL, exchange->id);
+}
+
+/* What is refused for lack of room, a client may try again. */
+static void add_retry_after(struct exchange *exchange)
+{
+    if (exchange->response.status == MHD_HTTP_SERVICE_UNAVAILABLE) {
+        http_response_header(&exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "%d",
+                             pool_retry_after(exchange->request.service->pool));
+    }
+}
+
+/* Answers while the request is still arriving. The watch is locked. */
+static void answer_early(struct exchange *exchange)
+{
+    enter_phase(exchange, EXCHANGE_LINGER, clock_seconds() + HTTP_LINGER_SECONDS);
+    refuse(exchange);
+    add_retry_after(exchange);
+    exchange->sent = (int64_t)exchange->response.body.length;
+    reply_send(exchange->connection->watched.descriptor, &exchange->response, exchange->id);
+}
+
+static void generate_id(char id[HTTP_ID_SIZE])
+{
+    unsigned char bytes[16] = {0};
+    ssize_t got = getrandom(bytes, sizeof(bytes), 0);
+    (void)got; /* an id that is not unique is better than none */
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    }
+}
+
+/* Takes over the client's X-Request-Id where it is short and harmless in any log or header. */
+static void adopt_id(struct exchange *exchange)
+{
+    static const char harmless[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/+=@-";
+    const char *given = MHD_lookup_connection_value(exchange->handle, MHD_HEADER_KIND, "X-Request-Id");
+    size_t length = given == NULL ? 0 : strlen(given);
+    if (length > 0 && length < HTTP_ID_SIZE && strspn(given, harmless) == length) {
+        memcpy(exchange->id, given, length + 1);
+    }
+}
+
+void *exchange_open(void *closure, const char *target, struct MHD_Connection *handle)
+{
+    struct http_server *server = closure;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct connection *connection = info == NULL ? NULL : info->socket_context;
+    struct exchange *exchange = connection == NULL ? NULL : calloc(1, sizeof(*exchange));
+    if (exchange == NULL) {
+        return NULL;
+    }
+    exchange->connection = connection;
+    exchange->handle = handle;
+    exchange->started = clock_seconds();
+    exchange->target = target;
+    exchange->target_length = strlen(target);
+    exchange->request.service = server->service;
+    exchange->request.id = exchange->id;
+    exchange->parsed = http_target_new(target, &exchange->error);
+    generate_id(exchange->id);
+    snprintf(exchange->summary, sizeof(exchange->summary), "%s", target);
+    watch_lock(server->watch);
+    connection->exchange = exchange;
+    enter_phase(exchange, EXCHANGE_HEADER, exchange->started + http_header_seconds(server));
+    watch_unlock(server->watch);
+    return exchange;
+}
+
+/* Queues the response. */
+static enum MHD_Result reply(struct exchange *exchange, bool close)
+{
+    double now = clock_seconds();
+    if (!advance(exchange, EXCHANGE_REPLY, now + timeout_of(exchange))) {
+        return MHD_NO;
+    }
+    http_response_timing(&exchange->response, "total", now - exchange->started);
+    add_retry_after(exchange);
+    close = close || atomic_load(&exchange->request.service->draining);
+    enum MHD_Result queued = reply_queue(exchange->handle, &exchange->response, exchange->id, close);
+    exchange->sent = (int64_t)exchange->response.body.length;
+    return queued;
+}
+
+/* The first callback: the header is there. */
+static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
+{
+    exchange->begun = true;
+    exchange->is_http10 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
+    snprintf(exchange->method, sizeof(exchange->method), "%s", method);
+    adopt_id(exchange);
+    if (!advance(exchange, EXCHANGE_BODY, exchange->started + timeout_of(exchange))) {
+        return MHD_NO;
+    }
+    http_server_enter(exchange->connection->server);
+    exchange->accepted = true;
+    struct stability_error framing = {0};
+    if (!framing_check(exchange->handle, method, exchange->target, exchange->target_length, version,
+                       &framing)) {
+        exchange->error = framing;
+        refuse(exchange);
+        return reply(exchange, true);
+    }
+    if (admission_check(exchange, method)) {
+        return MHD_YES;
+    }
+    /* libmicrohttpd closes a connection whose request is answered here, which a request without a body need
+     * not suffer: `complete` answers that one. */
+    refuse(exchange);
+    bool malformed = exchange->error.code == STABILITY_ERROR_FRAMING;
+    return exchange->body_length == 0 && !malformed ? MHD_YES : reply(exchange, malformed);
+}
+
+static enum exchange_phase phase_of(struct exchange *exchange)
+{
+    watch_lock(watch_of(exchange));
+    enum exchange_phase phase = exchange->phase;
+    watch_unlock(watch_of(exchange));
+    return phase;
+}
+
+/* A callback with bytes of the body. */
+static void collect(struct exchange *exchange, const char *bytes, size_t count)
+{
+    bool taken = phase_of(exchange) != EXCHANGE_LINGER && body_take(exchange, bytes, count);
+    if (taken) {
+        return;
+    }
+    body_release(exchange);
+    watch_lock(watch_of(exchange));
+    if (exchange->phase != EXCHANGE_LINGER) {
+        answer_early(exchange);
+    }
+    watch_unlock(watch_of(exchange));
+}
+
+static bool is_wanted(void *context)
+{
+    struct exchange *exchange = context;
+    return !atomic_load(&exchange->abandoned);
+}
+
+static void run_handler(struct exchange *exchange)
+{
+    exchange->request.body = exchange->body.data == NULL ? "" : exchange->body.data;
+    exchange->request.body_length = exchange->body.length;
+    exchange->request.deadline = exchange->complete + timeout_of(exchange);
+    exchange->request.wanted = is_wanted;
+    exchange->request.context = exchange;
+    exchange->route->handle(&exchange->request, &exchange->response);
+    body_release(exchange);
+}
+
+/* Hands the connection back to libmicrohttpd, whose thread may free the exchange from then on. */
+static void resume(struct exchange *exchange)
+{
+    struct MHD_Connection *handle = exchange->handle;
+    watch_lock(watch_of(exchange));
+    watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
+    exchange->phase = EXCHANGE_REPLY;
+    watch_unlock(watch_of(exchange));
+    MHD_resume_connection(handle);
+}
+
+static void run_job(struct job *job)
+{
+    struct exchange *exchange = (struct exchange *)job;
+    http_response_timing(&exchange->response, "queue", clock_seconds() - exchange->submitted);
+    run_handler(exchange);
+    resume(exchange);
+}
+
+static void submit(struct exchange *exchange)
+{
+    struct pool *pool = exchange->request.service->pool;
+    exchange->job.run = run_job;
+    exchange->submitted = clock_seconds();
+    watch_lock(watch_of(exchange));
+    exchange->phase = EXCHANGE_WORK;
+    watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
+    watch_unlock(watch_of(exchange));
+    MHD_suspend_connection(exchange->handle);
+    if (pool_submit(pool, &exchange->job)) {
+        return;
+    }
+    stability_fail(&exchange->error, STABILITY_ERROR_QUEUE_FULL, NULL, "the queue of requests is full");
+    refuse(exchange);
+    body_release(exchange);
+    resume(exchange);
+}
+
+/* The body is there. */
+static enum MHD_Result complete(struct exchange *exchange)
+{
+    exchange->complete = clock_seconds();
+    if (!advance(exchange, EXCHANGE_COMPLETE, INFINITY)) {
+        return MHD_NO;
+    }
+    if (exchange->response.code != STABILITY_OK) {
+        return reply(exchange, false);
+    }
+    http_response_timing(&exchange->response, "body", exchange->complete - exchange->started);
+    if (exchange->route->traits & ROUTE_HEAVY) {
+        return MHD_YES;
+    }
+    run_handler(exchange);
+    return reply(exchange, false);
+}
+
+/* A callback without bytes: once when the request is complete, and again whenever it was left unanswered or
+ * resumed. A heavy request is put aside in the second of these, not in the first: libmicrohttpd still wants
+ * to read in the first one, would read on when resumed, and would drop a client that has closed its sending
+ * side. */
+static enum MHD_Result finish(struct exchange *exchange)
+{
+    switch (phase_of(exchange)) {
+    case EXCHANGE_BODY:
+        return complete(exchange);
+    case EXCHANGE_COMPLETE:
+        submit(exchange);
+        return MHD_YES;
+    case EXCHANGE_REPLY:
+        return is_wanted(exchange) ? reply(exchange, false) : MHD_NO;
+    default:
+        return MHD_NO;
+    }
+}
+
+enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **context)
+{
+    struct exchange *exchange = *context;
+    (void)closure;
+    (void)handle;
+    (void)url;
+    if (exchange == NULL) {
+        return MHD_NO;
+    }
+    if (!exchange->begun) {
+        return begin(exchange, method, version);
+    }
+    if (*upload_size > 0) {
+        collect(exchange, upload, *upload_size);
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    return finish(exchange);
+}
+
+static void log_exchange(const struct exchange *exchange, struct MHD_Connection *handle)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_HTTP_STATUS);
+    struct log_line line;
+    if (!log_begin(&line, LOG_info, "request")) {
+        return;
+    }
+    json_member_text(&line.json, "request_id", exchange->id);
+    json_member_text(&line.json, "client", exchange->connection->address);
+    json_member_text(&line.json, "method", exchange->method);
+    json_member_text(&line.json, "target", exchange->summary);
+    json_member_integer(&line.json, "status",
+                        info != NULL ? (int64_t)info->http_status : exchange->response.status);
+    if (exchange->response.code != STABILITY_OK) {
+        json_member_text(&line.json, "code", stability_code_name(exchange->response.code));
+    }
+    json_member_integer(&line.json, "received", exchange->received);
+    json_member_integer(&line.json, "sent", exchange->sent);
+    json_member_double(&line.json, "seconds", round((clock_seconds() - exchange->started) * 1e6) / 1e6);
+    log_end(&line);
+}
+
+void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
+                    enum MHD_RequestTerminationCode code)
+{
+    struct http_server *server = closure;
+    struct exchange *exchange = *context;
+    (void)code;
+    if (exchange == NULL) {
+        return;
+    }
+    watch_lock(server->watch);
+    exchange->connection->exchange = NULL;
+    watch_deadline(server->watch, &exchange->connection->watched, clock_seconds() + HTTP_IDLE_SECONDS);
+    watch_unlock(server->watch);
+    log_exchange(exchange, handle);
+    body_release(exchange);
+    http_response_free(&exchange->response);
+    free(exchange->parsed);
+    if (exchange->accepted) {
+        http_server_leave(server);
+    }
+    free(exchange);
+    *context = NULL;
+}
+
+void exchange_expired(struct watched *watched)
+{
+    struct exchange *exchange = ((struct connection *)watched)->exchange;
+    if (exchange == NULL || exchange->phase >= EXCHANGE_REPLY) {
+        shutdown(watched->descriptor, SHUT_RDWR);
+        return;
+    }
+    stability_fail(&exchange->error, STABILITY_ERROR_BODY_TIMEOUT, NULL,
+                   exchange->phase == EXCHANGE_HEADER ? "the header did not arrive within %g seconds"
+                                                      : "the body did not arrive within %g seconds",
+                   exchange->phase == EXCHANGE_HEADER ? http_header_seconds(exchange->connection->server)
+                                                      : timeout_of(exchange));
+    answer_early(exchange);
+}
+
+/* A peer that closed its side may still wait for the response, or be gone: what it gets sent tells, for one
+ * that is gone resets the connection. Any HTTP/1.1 client copes with a 100 that it did not ask for. */
+void exchange_left(struct watched *watched, bool reset)
+{
+    static const char probe[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct exchange *exchange = ((struct connection *)watched)->exchange;
+    if (exchange == NULL || exchange->phase != EXCHANGE_WORK) {
+        return;
+    }
+    if (reset) {
+        atomic_store(&exchange->abandoned, true);
+    } else if (!exchange->is_http10) {
+        ssize_t sent = send(watched->descriptor, probe, sizeof(probe) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)sent;
+    }
+}

@@ -1,0 +1,63 @@
+/* One request and its response, from the first line to the last byte sent. */
+#ifndef SERVER_HTTP_EXCHANGE_H
+#define SERVER_HTTP_EXCHANGE_H
+
+#include "server/http/connection.h"
+#include "server/http/message.h"
+#include "server/jobs/pool.h"
+#include "server/routes/routes.h"
+
+#include <microhttpd.h>
+
+/* Guarded by the watch's lock, for deadlines pass and peers leave in every phase. */
+enum exchange_phase {
+    EXCHANGE_HEADER,   /* the first line is there */
+    EXCHANGE_BODY,     /* the header is there, and good */
+    EXCHANGE_COMPLETE, /* the body is there */
+    EXCHANGE_WORK,     /* the compute pool has it; libmicrohttpd has put the connection aside */
+    EXCHANGE_REPLY,    /* the response is made */
+    EXCHANGE_LINGER    /* the response was sent past libmicrohttpd; what still comes is thrown away */
+};
+
+struct exchange {
+    struct job job;
+    struct connection *connection;
+    struct MHD_Connection *handle;
+    enum exchange_phase phase;
+    const char *target; /* where the target stood; compared, never read */
+    size_t target_length;
+    struct http_target *parsed; /* NULL: its error is in `error` */
+    const struct route *route;
+    bool begun;    /* the first callback has been */
+    bool accepted; /* counted as in flight */
+    bool is_http10;
+    atomic_bool abandoned; /* the client has gone */
+    struct stability_error error;
+    int64_t body_length; /* announced; -1: chunked */
+    int64_t received;    /* bytes of body so far */
+    int64_t reserved;    /* bytes of memory taken from the budget */
+    struct buffer body;
+    struct http_request request;
+    struct http_response response;
+    int64_t sent; /* bytes of the response's body */
+    double started;
+    double complete;  /* when the body was there */
+    double submitted; /* when the pool got it */
+    char id[HTTP_ID_SIZE];
+    char method[16];   /* for the log, shortened */
+    char summary[160]; /* the target, for the log, shortened */
+};
+
+/* libmicrohttpd's callbacks; `closure` is a struct http_server. */
+void *exchange_open(void *closure, const char *target, struct MHD_Connection *handle);
+enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **context);
+void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
+                    enum MHD_RequestTerminationCode code);
+
+/* The watch's events on the connection of an exchange, NULL between two exchanges. */
+void exchange_expired(struct watched *watched);
+void exchange_left(struct watched *watched, bool reset);
+
+#endif

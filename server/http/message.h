@@ -1,0 +1,59 @@
+/* Requests and responses as handlers see them: no sockets, no libmicrohttpd. */
+#ifndef SERVER_HTTP_MESSAGE_H
+#define SERVER_HTTP_MESSAGE_H
+
+#include "server/input/input.h"
+#include "server/report_choice.h"
+#include "server/service.h"
+
+#define HTTP_ID_SIZE 129 /* bytes of a request's id, the NUL included */
+#define HTTP_HEADER_COUNT 6
+#define HTTP_TIMING_COUNT 8
+
+/* All borrowed, and valid while the handler runs. */
+struct http_request {
+    struct service *service;
+    const char *id; /* X-Request-Id */
+    const char *body;
+    size_t body_length;
+    struct report_choice choice;   /* routes that give a report: with a format */
+    double deadline;               /* clock_seconds() */
+    bool (*wanted)(void *context); /* false: the client has gone */
+    void *context;
+};
+
+struct http_header {
+    const char *name; /* static */
+    char value[192];
+};
+
+struct http_timing {
+    const char *name; /* a token, static */
+    double seconds;
+};
+
+/* Starts zeroed; released by http_response_free. */
+struct http_response {
+    int status;
+    const char *media_type; /* static */
+    struct buffer body;
+    enum stability_code code; /* of the error that it tells; STABILITY_OK: none */
+    size_t header_count;
+    struct http_header headers[HTTP_HEADER_COUNT];
+    size_t timing_count;
+    struct http_timing timings[HTTP_TIMING_COUNT]; /* for Server-Timing */
+};
+
+/* Adds a header; one too many is a mistake of the program and is dropped. */
+void http_response_header(struct http_response *response, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Adds a phase of the work to Server-Timing. */
+void http_response_timing(struct http_response *response, const char *name, double seconds);
+
+/* Makes the response the problem document of `error`, in place of what it was; headers and timings stay. */
+void http_response_fail(struct http_response *response, const struct stability_error *error,
+                        const struct input_position *position, const char *request_id);
+
+void http_response_free(struct http_response *response);
+
+#endif

@@ -1,0 +1,24 @@
+/* The HTTP server: listens, serves, drains. */
+#ifndef SERVER_HTTP_SERVER_H
+#define SERVER_HTTP_SERVER_H
+
+#include "server/service.h"
+
+struct http_server;
+
+/* Whether `address` (a number or a name) is one that only this machine reaches. False with an error where it
+ * is no address. */
+bool http_is_loopback(const char *address, bool *loopback, struct stability_error *error);
+
+/* Listens as the service's configuration says and starts to serve. `service` is borrowed. NULL on error. */
+struct http_server *http_server_new(struct service *service, struct stability_error *error);
+
+/* Writes "http://127.0.0.1:8080", with the port that the kernel chose, into `url` and returns it. */
+#define HTTP_URL_SIZE 80
+const char *http_server_url(const struct http_server *server, char url[HTTP_URL_SIZE]);
+
+/* Accepts no further connections, waits until every request that was accepted is answered, then stops and
+ * frees the server. The service must be draining already. NULL is fine. */
+void http_server_drain(struct http_server *server);
+
+#endif

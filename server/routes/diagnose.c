@@ -1,0 +1,29 @@
+#include "server/diagnosis.h"
+#include "server/routes/routes.h"
+
+void route_diagnose(const struct http_request *request, struct http_response *response)
+{
+    const struct diagnosis_call call = {
+        .body = request->body,
+        .length = request->body_length,
+        .choice = request->choice,
+        .limits = request->service->limits,
+        .memory = &request->service->memory,
+        .deadline = request->deadline,
+        .wanted = request->wanted,
+        .context = request->context,
+    };
+    struct diagnosis diagnosis = {0};
+    if (diagnosis_run(&call, &diagnosis)) {
+        response->status = diagnosis.fails ? 412 : 200;
+        response->media_type = request->choice.format->media_type;
+        response->body = diagnosis.body;
+        diagnosis.body = (struct buffer){0};
+    } else {
+        http_response_fail(response, &diagnosis.error, &diagnosis.position, request->id);
+    }
+    http_response_timing(response, "parse", diagnosis.parse_seconds);
+    http_response_timing(response, "compute", diagnosis.compute_seconds);
+    http_response_timing(response, "format", diagnosis.format_seconds);
+    diagnosis_free(&diagnosis);
+}

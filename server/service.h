@@ -1,0 +1,19 @@
+/* What the running service shares between its requests. */
+#ifndef SERVER_SERVICE_H
+#define SERVER_SERVICE_H
+
+#include "server/config.h"
+#include "server/jobs/budget.h"
+#include "server/jobs/pool.h"
+
+#include <stability/request.h>
+
+struct service {
+    const struct config *config;
+    struct stability_limits limits; /* of each request */
+    struct budget memory;
+    struct pool *pool;
+    atomic_bool draining; /* nothing new is accepted */
+};
+
+#endif
