@@ -1,0 +1,81 @@
+#include "server/command.h"
+#include "server/diagnosis.h"
+#include "server/usage.h"
+
+#include <stability/stability.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PIECE 65536
+
+static bool read_stream(FILE *stream, const char *name, struct buffer *body, struct stability_error *error)
+{
+    size_t count = 1;
+    while (count > 0 && buffer_reserve(body, PIECE)) {
+        count = fread(body->data + body->length, 1, PIECE, stream);
+        body->length += count;
+    }
+    if (ferror(stream)) {
+        return stability_fail(error, STABILITY_ERROR_PARAMETER, NULL, "%s cannot be read: %s", name,
+                              strerror(errno));
+    }
+    return !body->failed ||
+           stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "there is no memory to read %s", name);
+}
+
+static bool read_file(const char *name, struct buffer *body, struct stability_error *error)
+{
+    if (strcmp(name, "-") == 0) {
+        return read_stream(stdin, "standard input", body, error);
+    }
+    FILE *file = fopen(name, "re");
+    if (file == NULL) {
+        return stability_fail(error, STABILITY_ERROR_PARAMETER, NULL, "%s cannot be opened: %s", name,
+                              strerror(errno));
+    }
+    bool done = read_stream(file, name, body, error);
+    fclose(file);
+    return done;
+}
+
+static int fail(const char *file, const struct diagnosis *diagnosis)
+{
+    if (diagnosis->position.known) {
+        fprintf(stderr, "%s:%lld:%lld: ", file, (long long)diagnosis->position.line,
+                (long long)diagnosis->position.column);
+    }
+    return usage_fail(&diagnosis->error);
+}
+
+static int print(const struct diagnosis *diagnosis)
+{
+    fwrite(diagnosis->body.data, 1, diagnosis->body.length, stdout);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "stabilityd: the report cannot be written: %s\n", strerror(errno));
+        return COMMAND_USAGE;
+    }
+    return diagnosis->fails ? COMMAND_FINDINGS : COMMAND_SUCCESS;
+}
+
+int command_check(int count, char *const *arguments)
+{
+    struct config config;
+    struct diagnosis_call call = {.limits = stability_default_limits};
+    struct diagnosis diagnosis = {0};
+    struct buffer body = {0};
+    int status;
+    if (!usage_read(&config, CONFIG_CHECK, count, arguments, &status)) {
+        return status;
+    }
+    bool ready = report_choose_format(&call.choice, config.format, &diagnosis.error) &&
+                 report_choose_fail_on(&call.choice, config.fail_on, &diagnosis.error) &&
+                 stability_initialize(&diagnosis.error) && read_file(config.file, &body, &diagnosis.error);
+    call.body = body.data;
+    call.length = body.length;
+    status = ready && diagnosis_run(&call, &diagnosis) ? print(&diagnosis) : fail(config.file, &diagnosis);
+    diagnosis_free(&diagnosis);
+    buffer_free(&body);
+    return status;
+}

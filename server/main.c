@@ -1,0 +1,60 @@
+#include "server/command.h"
+#include "server/nearest.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+static int command_help(int count, char *const *arguments);
+
+static const struct {
+    const char *name;
+    int (*run)(int count, char *const *arguments);
+    const char *documentation;
+} commands[] = {
+    {"serve", command_serve, "serve HTTP"},
+    {"check", command_check, "diagnose a request in a file"},
+    {"healthcheck", command_healthcheck, "ask whether a server is up"},
+    {"version", command_version, "print the version"},
+    {"help", command_help, "print this"},
+};
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static int command_help(int count, char *const *arguments)
+{
+    (void)count;
+    (void)arguments;
+    puts("Usage: stabilityd COMMAND [OPTION...]\n\nDiagnoses the numerical stability of neural networks.\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        printf("  %-12s %s\n", commands[i].name, commands[i].documentation);
+    }
+    puts("\nstabilityd COMMAND --help shows a command's options.");
+    return COMMAND_SUCCESS;
+}
+
+static int unknown_command(const char *name)
+{
+    char hint[NEAREST_HINT];
+    struct nearest nearest = {0};
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        nearest_offer(&nearest, commands[i].name);
+    }
+    fprintf(stderr, "stabilityd: there is no command '%s'%s\n", name, nearest_hint(&nearest, name, hint));
+    return COMMAND_USAGE;
+}
+
+int main(int argc, char *argv[])
+{
+    const char *name = argc < 2 ? "help" : argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "--version") == 0) {
+        name += 2;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            int status = commands[i].run(argc < 2 ? 0 : argc - 2, argv + 2);
+            return argc < 2 ? COMMAND_USAGE : status;
+        }
+    }
+    return unknown_command(name);
+}

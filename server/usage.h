@@ -1,0 +1,16 @@
+/* What the commands say to whoever typed them. */
+#ifndef SERVER_USAGE_H
+#define SERVER_USAGE_H
+
+#include "server/config.h"
+
+/* Reads the arguments of a command. False where there is nothing left to do: --help was printed, or a
+ * message; `status` is then the exit status. */
+bool usage_read(struct config *config, enum config_command command, int count, char *const *arguments,
+                int *status);
+
+/* Prints "stabilityd: MESSAGE" and where in the request it is about, on standard error; returns
+ * COMMAND_USAGE. */
+int usage_fail(const struct stability_error *error);
+
+#endif
