@@ -1,0 +1,213 @@
+"""What the HTTP tests share: a running server, requests over raw sockets, and a run of all test functions."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+
+
+class Response:
+    """One response: `status`, `headers` (lower-case names), `body` as bytes."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"{self.status} {self.headers} {self.body[:600]!r}"
+
+
+class Connection:
+    """A socket to the server, and what was read from it."""
+
+    def __init__(self, server, timeout=20, receive_buffer=None):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        self.socket.connect(("127.0.0.1", server.port))
+        self.unread = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data if isinstance(data, bytes) else data.encode("latin-1"))
+
+    def finish_sending(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def read_more(self):
+        """Reads what is there; False at the end of the stream, a reset included."""
+        try:
+            piece = self.socket.recv(65536)
+        except ConnectionResetError:
+            return False
+        self.unread += piece
+        return bool(piece)
+
+    def read_header(self):
+        while b"\r\n\r\n" not in self.unread:
+            if not self.read_more():
+                return None
+        head, _, self.unread = self.unread.partition(b"\r\n\r\n")
+        return head.decode("latin-1").split("\r\n")
+
+    def response(self, head=False, interim=False):
+        """The next response, interim ones skipped unless asked for; None where the connection ends before it."""
+        lines = self.read_header()
+        while lines and not interim and re.match(r"HTTP/1\.1 1\d\d ", lines[0]):
+            lines = self.read_header()
+        if not lines:
+            return None
+        status = int(lines[0].split()[1])
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        length = 0 if head or status < 200 else int(headers["content-length"])
+        while len(self.unread) < length:
+            if not self.read_more():
+                raise AssertionError(f"the body ends after {len(self.unread)} of {length} bytes")
+        body, self.unread = self.unread[:length], self.unread[length:]
+        return Response(status, headers, body)
+
+    def read_all(self):
+        """Everything up to the end of the stream."""
+        while self.read_more():
+            pass
+        return self.unread
+
+    def is_closed(self):
+        """Waits for the end of the stream; False where more bytes come instead."""
+        return not self.unread and not self.read_more()
+
+
+class Server:
+    """`stabilityd serve` on a port that the kernel chose, killed at the end."""
+
+    def __init__(self, *options, binary=None, environment=None):
+        self.log = []
+        self.process = subprocess.Popen(
+            [binary or sys.argv[1], "serve", "--port", "0", *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **(environment or {})})
+        listening = self.process.stdout.readline()
+        match = re.search(r" listens on http://\S+:(\d+)$", listening.strip())
+        if not match or self.process.stdout.readline() != "ready\n":
+            self.process.kill()
+            raise AssertionError(f"the server did not start: {listening!r} {self.process.stderr.read()}")
+        self.port = int(match.group(1))
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, timeout=20):
+        """Waits for the end; returns the exit status, and keeps the log's lines in `log`."""
+        _, log = self.process.communicate(timeout=timeout)
+        self.log = [json.loads(line) for line in log.splitlines()]
+        return self.process.returncode
+
+    def stop(self):
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def connect(self, **options):
+        return Connection(self, **options)
+
+    def exchange(self, data, **options):
+        """Sends bytes over a connection of their own and returns the response."""
+        with self.connect() as connection:
+            connection.send(data)
+            return connection.response(**options)
+
+    def request(self, method, target, body=None, **headers):
+        return self.exchange(request(method, target, body, **headers), head=method == "HEAD")
+
+    def assert_alive(self):
+        assert self.process.poll() is None, "the server has ended"
+        response = self.request("GET", "/livez")
+        assert response is not None and response.status == 200, response
+
+
+def request(method, target, body=None, **headers):
+    """The bytes of a request; header names are given with _ in place of -."""
+    if body is not None:
+        body = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        headers.setdefault("Content_Length", len(body))
+    lines = [f"{method} {target} HTTP/1.1", "Host: test"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (body or b"")
+
+
+def model(name="test"):
+    """A request that takes no time."""
+    return {
+        "model": {"name": name, "layers": [{"name": "fc", "type": "Linear", "in_features": 2, "out_features": 3}],
+                  "loss": {"type": "MSELoss"}},
+        "weights": {"fc.weight": [[0.1, -0.2], [0.3, 0.4], [-0.5, 0.6]], "fc.bias": [0, 0.1, 0.2]},
+        "data": {"input": [[1, 2], [3, -4], [0.5, 0.25]], "target": [[1, 0, 0], [0, 1, 0], [0, 0, 1]]},
+    }
+
+
+def slow_model(layers=60, width=1024, batch=64):
+    """A small request whose work takes seconds."""
+    return {
+        "model": {"layers": [{"name": f"fc{i}", "type": "Linear", "in_features": width, "out_features": width}
+                             for i in range(layers)], "loss": {"type": "MSELoss"}},
+        "data": {"input": {"random": "normal", "shape": [batch, width]},
+                 "target": {"random": "normal", "shape": [batch, width]}},
+    }
+
+
+def wait_until(condition, timeout=20):
+    """Waits until condition() holds."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass in time"
+        time.sleep(0.01)
+
+
+def assert_problem(response, status, code, detail=None, pointer=None):
+    """Checks that a response is a problem document."""
+    assert response is not None, f"no response, where {status} {code} was expected"
+    assert response.status == status, response
+    assert response.headers.get("content-type") == "application/problem+json", response
+    problem = response.json()
+    assert problem["status"] == status and problem["code"] == code, problem
+    assert problem["error"] == problem["detail"] and problem["title"] and problem["type"].endswith(code), problem
+    assert problem["request_id"] == response.headers["x-request-id"], problem
+    assert detail is None or re.search(detail, problem["detail"]), problem
+    assert pointer is None or problem.get("pointer", "") == pointer, problem
+    return problem
+
+
+def run_tests(namespace):
+    """Runs every function of a module whose name begins with test_, and exits."""
+    tests = [(name, test) for name, test in namespace.items() if name.startswith("test_")]
+    failures = 0
+    for name, test in tests:
+        started = time.monotonic()
+        try:
+            test()
+            print(f"ok    {name} ({time.monotonic() - started:.2f} s)", flush=True)
+        except Exception:  # a failed test must not keep the others from running
+            failures += 1
+            print(f"FAIL  {name}\n{traceback.format_exc()}", flush=True)
+    print(f"{len(tests) - failures} of {len(tests)} passed")
+    sys.exit(failures > 0)
