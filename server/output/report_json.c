@@ -45,7 +45,7 @@ static void write_moments(struct json_writer *json, const struct stability_momen
     json_member_double(json, "abs_max", moments->abs_max);
     json_member_double(json, "norm", moments->norm);
     json_member_double(json, "rms", moments->rms);
-    double zero_fraction = moments->count > 0 ? (double)zero_count / (double)moments->count : 0;
+    double zero_fraction = moments->count > 0 ? (double)zero_count / (double)moments->count : (double)NAN;
     json_member_double(json, "zero_fraction", zero_fraction);
 }
 

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define COLUMN_GAP 2
@@ -89,13 +90,13 @@ static void cell_parameter_gradient(const struct row *row, struct buffer *cell)
 /* As many labels as fit, then how many more there are: "E1 W2 +3". */
 static void cell_flags(const struct row *row, struct buffer *cell)
 {
-    const size_t more_width = sizeof " +9999" - 1;
     for (size_t i = 0; i < row->reference_count; i++) {
         size_t before = cell->length;
         size_t left = row->reference_count - i - 1;
         buffer_append_text(cell, i > 0 ? " " : "");
         reference_label(cell, row->report, row->references[i].finding);
-        if (i > 0 && cell->length > (left > 0 ? FLAGS_WIDTH - more_width : FLAGS_WIDTH)) {
+        size_t more_width = left > 0 ? (size_t)snprintf(NULL, 0, " +%zu", left) : 0;
+        if (i > 0 && cell->length + more_width > FLAGS_WIDTH) {
             buffer_truncate(cell, before);
             buffer_format(cell, " +%zu", left + 1);
             return;

@@ -37,7 +37,8 @@ static const struct stability_statistics poisoned = {
 static const struct stability_statistics infinite = {
     .all = {.count = 1, .mean = INFINITY, .variance = NAN, .std = NAN, .min = -INFINITY, .max = INFINITY,
             .abs_max = INFINITY, .norm = INFINITY, .rms = INFINITY},
-    .finite = {.count = 0},
+    .finite = {.count = 0, .mean = NAN, .variance = NAN, .std = NAN, .min = NAN, .max = NAN, .abs_max = NAN, .norm = 0,
+               .rms = NAN},
     .inf_count = 1,
 };
 
