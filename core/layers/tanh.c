@@ -1,0 +1,29 @@
+/* y = tanh x, y' = 1 - y². */
+#include "core/layer.h"
+#include "core/real/real.h"
+
+static void forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = tanh(x[i]);
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    const real *y = pass->outputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = dy[i] * (1 - y[i] * y[i]);
+}
+
+LAYER_OPS(Tanh) = {
+    .type = {"Tanh", "torch.nn.Tanh", "tanh(x)", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = forward,
+    .backward = backward,
+    .activation = &(const struct layer_activation){.saturates = true, .greatest_derivative = 1},
+    .unread = LAYER_UNREAD_INPUTS,
+};
