@@ -191,7 +191,8 @@ const char *terminal_aligned_number(double number, char text[TERMINAL_NUMBER])
         return text;
     }
     if (number == 0) {
-        return strcpy(text, "0");
+        snprintf(text, TERMINAL_NUMBER, "0");
+        return text;
     }
     snprintf(text, TERMINAL_NUMBER, "%.3e", number);
     long exponent = strtol(strchr(text, 'e') + 1, NULL, 10);

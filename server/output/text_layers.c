@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COLUMN_GAP 2
+#define COLUMN_GAP ((size_t)2)
 #define FLAGS_WIDTH 11
 
 struct row {

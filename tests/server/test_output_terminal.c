@@ -26,13 +26,10 @@ static void escapes_what_terminals_obey(void **unused)
     check_escape("", "");
     check_escape("plain \"text\" \\", "plain \"text\" \\");
     check_escape("\n\r\t\a\x1b[2J\x7F", "\\n\\r\\t\\x07\\x1b[2J\\x7f");
-    check_escape("\xC2\x9B"
-                 "31m",
-                 "\\u009b31m"); /* CSI in one character */
-    check_escape("\xE2\x80\xAE"
-                 "abc",
-                 "\\u202eabc");                   /* right-to-left override */
+    check_escape("\xC2\x9B[m", "\\u009b[m");      /* CSI in one character */
     check_escape("\xF3\xA0\x80\xA0", "\\ue0020"); /* a tag character */
+    const char right_to_left_override[] = {(char)0xE2, (char)0x80, (char)0xAE, 'x', '\0'};
+    check_escape(right_to_left_override, "\\u202ex");
     check_escape("\xC3\xA9 \xE5\xB1\xA4", "\xC3\xA9 \xE5\xB1\xA4");
     check_escape("a\xFF\xC3", "a\\xff\\xc3");
 }
