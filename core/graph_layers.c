@@ -1,6 +1,7 @@
 /* Names, types and attributes of the layers and of the loss. */
 #include "core/graph.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool out_of_memory(struct stability_error *error)
