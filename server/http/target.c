@@ -101,7 +101,7 @@ struct http_target *http_target_new(const char *raw, struct stability_error *err
     }
     if (!decode(target->text, false) || !split_query(target, query)) {
         stability_fail(
-            error, STABILITY_ERROR_FRAMING, NULL,
+            error, STABILITY_ERROR_PARAMETER, NULL,
             "the request target has a percent sign that two hexadecimal digits other than 00 do not follow");
         free(target);
         return NULL;

@@ -90,7 +90,7 @@ class Connection:
 
 
 class Server:
-    """`stabilityd serve` on a port that the kernel chose, killed at the end."""
+    """`stabilityd serve` on a port that the kernel chose."""
 
     def __init__(self, *options, binary=None, environment=None):
         self.log = []
@@ -109,10 +109,15 @@ class Server:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
+        """A server that is still up at the end of a test must end well: sanitizers speak up then."""
         if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+            if failure is None:
+                assert self.stop() == 0, self.log
+            else:
+                self.process.kill()
+        self.process.stdout.close()
+        self.process.stderr.close()
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -120,7 +125,10 @@ class Server:
     def wait(self, timeout=20):
         """Waits for the end; returns the exit status, and keeps the log's lines in `log`."""
         _, log = self.process.communicate(timeout=timeout)
-        self.log = [json.loads(line) for line in log.splitlines()]
+        try:
+            self.log = [json.loads(line) for line in log.splitlines()]
+        except json.JSONDecodeError as error:
+            raise AssertionError(f"the log is not JSON: {log}") from error
         return self.process.returncode
 
     def stop(self):
@@ -165,10 +173,11 @@ def model(name="test"):
     }
 
 
-def slow_model(layers=60, width=1024, batch=64):
-    """A small request whose work takes seconds."""
+def slow_model(layers=40, width=1024, batch=256):
+    """A small request whose work takes a second or so."""
     return {
-        "model": {"layers": [{"name": f"fc{i}", "type": "Linear", "in_features": width, "out_features": width}
+        "model": {"name": "slow",
+                  "layers": [{"name": f"fc{i}", "type": "Linear", "in_features": width, "out_features": width}
                              for i in range(layers)], "loss": {"type": "MSELoss"}},
         "data": {"input": {"random": "normal", "shape": [batch, width]},
                  "target": {"random": "normal", "shape": [batch, width]}},

@@ -1,0 +1,354 @@
+#!/usr/bin/env python3
+"""The life of connections and requests: keep-alive, pieces, deadlines, clients that leave, a full queue, the end."""
+import json
+import select
+import signal
+import socket
+import subprocess
+import threading
+
+from support import Server, assert_problem, model, request, run_tests, slow_model, wait_until
+
+DIAGNOSE = "/v1/diagnose"
+
+
+def chunked(body, size):
+    pieces = [body[i:i + size] for i in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+def test_keep_alive():
+    with Server() as server, server.connect() as connection:
+        for _ in range(20):
+            connection.send(request("GET", "/livez"))
+            assert connection.response().status == 200
+            connection.send(request("POST", DIAGNOSE, model()))
+            assert connection.response().status == 200
+        for target, status in ("/nowhere", 404), (DIAGNOSE, 405), ("/livez?x", 400):
+            connection.send(request("GET", target))
+            assert_problem(connection.response(), status, {404: "not-found", 405: "method-not-allowed"}.get(
+                status, "invalid-parameter"))
+        connection.send(request("GET", "/livez", Connection="close"))
+        assert connection.response().headers["connection"] == "close"
+        assert connection.is_closed()
+
+
+def test_http10():
+    with Server() as server, server.connect() as connection:
+        connection.send("GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert connection.response().status == 200
+        body = json.dumps(model())
+        connection.send(f"POST {DIAGNOSE} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+        assert connection.response().status == 200
+        assert connection.is_closed()
+
+
+def test_pipelining():
+    """Answers come in the order of the requests, though heavy and light ones alternate."""
+    with Server() as server, server.connect() as connection:
+        count = 50
+        connection.send(b"".join(request("POST", DIAGNOSE, model(f"model {i}"), X_Request_Id=f"a{i}")
+                                 + request("GET", "/livez", X_Request_Id=f"b{i}") for i in range(count)))
+        for i in range(count):
+            heavy, light = connection.response(), connection.response()
+            assert heavy.status == 200 and heavy.headers["x-request-id"] == f"a{i}", heavy
+            assert heavy.json()["summary"]["model"] == f"model {i}", heavy
+            assert light.status == 200 and light.headers["x-request-id"] == f"b{i}", light
+
+
+def test_chunked():
+    body = json.dumps(model()).encode()
+    with Server() as server, server.connect() as connection:
+        plain = server.request("POST", DIAGNOSE, body).body
+        for size in 1, 7, 100, 100000:
+            connection.send(request("POST", DIAGNOSE, Transfer_Encoding="chunked") + chunked(body, size))
+            response = connection.response()
+            assert response.status == 200 and response.body == plain, (size, response)
+        connection.send(request("POST", DIAGNOSE, Transfer_Encoding="CHUNKED")
+                        + b"%x;name=value\r\n%s\r\n0\r\nX-Trailer: 1\r\n\r\n" % (len(body), body))
+        assert connection.response().body == plain
+
+
+def test_bytes_one_by_one():
+    body = json.dumps(model()).encode()
+    with Server() as server, server.connect() as connection:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in request("POST", DIAGNOSE, body):
+            connection.send(bytes([byte]))
+        assert connection.response().status == 200
+
+
+def test_expect_continue():
+    body = json.dumps(model()).encode()
+    with Server() as server, server.connect() as connection:
+        connection.send(request("POST", DIAGNOSE, Content_Length=len(body), Expect="100-continue"))
+        assert connection.response(interim=True).status == 100
+        connection.send(body)
+        assert connection.response().status == 200
+        connection.send(request("POST", "/nowhere", Content_Length=len(body), Expect="100-continue"))
+        assert_problem(connection.response(interim=True), 404, "not-found")
+        assert connection.is_closed()
+
+
+def test_chunks_over_the_limit():
+    """The refusal comes while the client still sends, and is not lost with what it sends on."""
+    with Server("--max-body", "100000") as server, server.connect() as connection:
+        connection.send(request("POST", DIAGNOSE, Transfer_Encoding="chunked"))
+        piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+        connection.send(piece)
+        connection.send(piece)
+        assert_problem(connection.response(), 413, "body-too-large", r"at least \d+ bytes.* 100000")
+        connection.send(piece * 16)
+        connection.finish_sending()
+        assert connection.is_closed()
+        server.assert_alive()
+
+
+def test_early_refusal_of_a_large_body():
+    """A client that reads only after it has sent everything gets the answer all the same, or a reset: never a hang."""
+    with Server("--max-body", "1M") as server:
+        for target in DIAGNOSE, "/nowhere":
+            with server.connect() as connection:
+                try:
+                    connection.send(request("POST", target, b" " * (8 << 20)))
+                except (BrokenPipeError, ConnectionResetError):
+                    pass
+                try:
+                    response = connection.response()
+                except ConnectionResetError:
+                    response = None
+                assert response is None or response.status in (404, 413), response
+        server.assert_alive()
+
+
+def test_curl_sees_the_refusal():
+    with Server("--max-body", "1M") as server:
+        for options in [], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]:
+            result = subprocess.run(["curl", "-sS", "-m", "10", *options, "--data-binary", "@-", server.url + DIAGNOSE],
+                                    input=b" " * (4 << 20), capture_output=True, check=False)
+            assert json.loads(result.stdout)["code"] == "body-too-large", (options, result)
+
+
+def test_body_deadline():
+    with Server("--timeout", "0.3") as server:
+        with server.connect() as connection:
+            connection.send(request("POST", DIAGNOSE, Content_Length=100) + b"{")
+            assert_problem(connection.response(), 408, "body-timeout", "body .*0.3 seconds")
+            assert connection.is_closed()
+        with server.connect() as connection:
+            connection.send(request("POST", DIAGNOSE, Transfer_Encoding="chunked") + b"1\r\n{\r\n")
+            assert_problem(connection.response(), 408, "body-timeout")
+        server.assert_alive()
+
+
+def test_body_deadline_of_a_trickle():
+    """A byte now and then keeps no connection open."""
+    with Server("--timeout", "0.5") as server, server.connect(timeout=0.05) as connection:
+        connection.send(request("POST", DIAGNOSE, Content_Length=1000000))
+        for _ in range(200):
+            try:
+                connection.send(b" ")
+                response = connection.response()
+                break
+            except TimeoutError:
+                continue
+        assert_problem(response, 408, "body-timeout")
+
+
+def test_header_deadline():
+    with Server("--timeout", "0.3") as server:
+        with server.connect() as connection:
+            connection.send("GET /livez HTTP/1.1\r\nHost: t\r\nX-")
+            assert_problem(connection.response(), 408, "body-timeout", "header .*0.3 seconds")
+            assert connection.is_closed()
+        with server.connect() as silent, server.connect() as short:
+            short.send("GET /li")
+            assert silent.is_closed()
+            assert short.is_closed()
+        server.assert_alive()
+
+
+def test_work_deadline():
+    with Server("--timeout", "0.2", "--threads", "1") as server:
+        assert_problem(server.request("POST", DIAGNOSE, slow_model()), 504, "deadline-exceeded")
+        server.assert_alive()
+
+
+def test_stalled_clients_stop_nobody():
+    with Server("--threads", "1") as server:
+        stalled = [server.connect() for _ in range(200)]
+        for i, connection in enumerate(stalled):
+            connection.send(request("POST", DIAGNOSE, Content_Length=1000)[:20 + i])
+        for _ in range(5):
+            assert server.request("POST", DIAGNOSE, model()).status == 200
+        for connection in stalled:
+            connection.socket.close()
+        server.assert_alive()
+
+
+def test_half_closed_client():
+    """A client that closed its sending side is answered, however long the work takes and whatever it asks."""
+    with Server() as server:
+        for body, header in (model(), ""), (slow_model(), ""):
+            with server.connect() as connection:
+                connection.send(request("POST", DIAGNOSE, body))
+                connection.finish_sending()
+                response = connection.response()
+                assert response is not None and response.status == 200, response
+                assert connection.is_closed()
+        with server.connect() as connection:
+            connection.send(request("GET", "/v1/layers") + request("POST", DIAGNOSE, model()))
+            connection.finish_sending()
+            assert connection.response().status == 200
+            assert connection.response().status == 200
+
+
+def test_half_closed_client_of_http10():
+    body = json.dumps(slow_model())
+    with Server() as server, server.connect() as connection:
+        connection.send(f"POST {DIAGNOSE} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n{body}")
+        connection.finish_sending()
+        response = connection.response(interim=True)
+        assert response is not None and response.status == 200, response
+
+
+def test_client_that_leaves():
+    """Its work stops: the server has a single thread, and would be busy for long."""
+    with Server("--threads", "1", "--timeout", "300") as server:
+        endless = slow_model()
+        endless["model"]["layers"] *= 40
+        for i, layer in enumerate(endless["model"]["layers"]):
+            endless["model"]["layers"][i] = {**layer, "name": f"fc{i}", "weights_from": "fc0"} if i else layer
+        for reset in False, True:
+            with server.connect() as connection, server.connect() as other:
+                connection.send(request("POST", DIAGNOSE, endless, X_Request_Id=f"gone-{reset}"))
+                wait_until(lambda other=other: is_left_waiting(other))
+                if reset:
+                    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                connection.socket.close()
+                other.socket.settimeout(20)
+                assert other.response().status == 200
+        assert server.stop() == 0
+        codes = {line["request_id"]: line.get("code") for line in server.log if line["message"] == "request"}
+        assert codes["gone-False"] == codes["gone-True"] == "cancelled", codes
+
+
+def is_left_waiting(connection):
+    """Whether a small request gets no answer for a while: the server's only thread is busy with another one."""
+    connection.socket.settimeout(0.3)
+    connection.send(request("POST", DIAGNOSE, model()))
+    try:
+        connection.response()
+        return False
+    except TimeoutError:
+        return True
+
+
+def test_clients_at_once():
+    """The same request gives the same bytes, whoever else asks at the same time."""
+    with Server("--threads", "4") as server:
+        bodies = [request("POST", DIAGNOSE, model(f"model {i}")) for i in range(8)]
+        expected = [server.exchange(body).body for body in bodies]
+        wrong = []
+
+        def ask(index):
+            with server.connect() as connection:
+                for i in range(30):
+                    which = (index + i) % len(bodies)
+                    connection.send(bodies[which])
+                    response = connection.response()
+                    if response is None or response.body != expected[which]:
+                        wrong.append(response)
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong, wrong[0]
+
+
+def test_full_queue():
+    """What does not fit is refused at once, and what fits is served."""
+    with Server("--threads", "1") as server, server.connect() as first, server.connect() as second:
+        first.send(request("POST", DIAGNOSE, slow_model()))
+        wait_until(lambda: is_left_waiting(second))
+        waiting = [server.connect() for _ in range(20)]
+        for connection in waiting:
+            connection.send(request("POST", DIAGNOSE, slow_model()))
+        answered, _, _ = select.select([connection.socket for connection in waiting], [], [], 20)
+        response = next(connection for connection in waiting if connection.socket in answered).response()
+        assert_problem(response, 503, "queue-full")
+        assert 1 <= int(response.headers["retry-after"]) <= 60, response
+        assert_problem(server.request("GET", "/readyz"), 503, "queue-full")
+        assert server.request("GET", "/livez").status == 200
+        for connection in [first, *waiting]:
+            connection.socket.close()
+        wait_until(lambda: server.request("GET", "/readyz").status == 200)
+        assert server.request("POST", DIAGNOSE, model()).status == 200
+
+
+def test_memory_budget():
+    """Bodies and work that exceed the memory are refused, and leave nothing reserved."""
+    with Server("--memory", "1M", "--max-body", "8M") as server:
+        for _ in range(3):
+            response = server.request("POST", DIAGNOSE, b" " * (3 << 20))
+            assert_problem(response, 503, "out-of-memory")
+            assert "retry-after" in response.headers, response
+        assert server.request("POST", DIAGNOSE, model()).status == 200
+
+
+def test_drain():
+    """SIGTERM: what was accepted is answered, nothing new is, and the process ends with 0."""
+    body = json.dumps(slow_model()).encode()
+    with Server("--threads", "1") as server, server.connect() as busy, server.connect() as idle, \
+            server.connect() as late:
+        busy.send(request("POST", DIAGNOSE, Content_Length=len(body), Expect="100-continue"))
+        assert busy.response(interim=True).status == 100  # accepted
+        for connection in idle, late:
+            connection.send(request("GET", "/readyz"))
+            assert connection.response().status == 200
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: refuses_connections(server))
+        idle.send(request("GET", "/readyz"))
+        assert_problem(idle.response(), 503, "draining")
+        assert idle.is_closed()
+        late.send(request("POST", DIAGNOSE, model()))
+        response = late.response()
+        assert_problem(response, 503, "draining")
+        assert "retry-after" in response.headers, response
+        busy.send(body)
+        response = busy.response()
+        assert response is not None and response.status == 200, response
+        assert response.headers["connection"] == "close"
+        assert server.wait() == 0
+        assert [line["message"] for line in server.log if line["message"] != "request"] == [
+            "SIGTERM: draining", "drained"]
+
+
+def refuses_connections(server):
+    try:
+        server.connect().socket.close()
+        return False
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+
+
+def test_drain_without_requests():
+    for number in signal.SIGTERM, signal.SIGINT:
+        with Server() as server, server.connect():
+            server.signal(number)
+            assert server.wait() == 0
+
+
+def test_second_signal():
+    with Server("--threads", "1", "--timeout", "300") as server, server.connect() as connection:
+        connection.send(request("POST", DIAGNOSE, Content_Length=10, Expect="100-continue"))
+        assert connection.response(interim=True).status == 100
+        server.signal(signal.SIGTERM)
+        assert "draining" in server.process.stderr.readline()
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(timeout=10) == -signal.SIGTERM
+
+
+run_tests(globals())
