@@ -58,7 +58,8 @@ bool layer_shape_broadcast(struct layer_shapes *shapes); /* two inputs, PyTorch'
  * type with one input and no parameters, that of its input. */
 struct layer_pass {
     const void *attributes;
-    bool training;
+    bool training; /* batch statistics, not running ones */
+    bool drops;    /* dropout is active: in training, but not in a gradient check */
     uint64_t seed; /* of this layer, for what it draws (Dropout) */
     int input_count;
     const struct tensor *inputs;
@@ -107,6 +108,10 @@ struct layer_ops {
     void (*copy)(const void *attributes, int index, struct layer_copy *copy);
     /* Dimension of an output that counts time steps, or -1; recurrent types only. */
     int (*time_dim)(const void *attributes, const struct stability_shape *output);
+    /* Types with kinks (ReLU, Abs, max pooling): a hash of which side or element every output comes from, after a
+     * forward pass (see core/real/switches.h). Equal hashes on both sides of a step mean that the step crossed no kink.
+     * NULL: the type is differentiable everywhere. */
+    uint64_t (*switches)(const struct layer_pass *pass);
     /* Says, for the first non-finite element of a pass whose operands were finite, how it arose ("exp(91.3)
      * overflows float32"); NULL or false: told from the element and the operands alone. */
     bool (*explain)(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size);
@@ -151,6 +156,7 @@ struct loss_ops {
     bool (*shape)(struct loss_shapes *shapes);
     double (*forward)(const struct loss_pass *pass); /* the loss, accumulated in float64 */
     void (*backward)(const struct loss_pass *pass);  /* overwrites the input gradients */
+    uint64_t (*switches)(const struct loss_pass *pass); /* as in struct layer_ops */
 };
 
 #define LOSS_OPS(type) const struct loss_ops VARIANT(loss_##type)

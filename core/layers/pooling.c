@@ -1,7 +1,7 @@
 /* The pooling family over (batch, channels, [height,] width): for each output a window of the input, whose
  * greatest element or mean it is. One-dimensional types are two-dimensional ones of height 1. */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/switches.h"
 
 #include <math.h>
 #include <string.h>
@@ -201,6 +201,11 @@ static void max_backward(const struct layer_pass *pass)
             dx[*index++] += *dy++;
 }
 
+static uint64_t max_switches(const struct layer_pass *pass)
+{
+    return switches_of_choices(pass->saved, pass->outputs[0].count);
+}
+
 static real divisor(const struct pool *pool, struct window rows, struct window columns)
 {
     if (pool->divisor_override.present)
@@ -298,6 +303,7 @@ static const struct stability_attribute average_2d[] = {
 static const struct stability_attribute adaptive_1d[] = {OUTPUT_ATTRIBUTES(1)};
 static const struct stability_attribute adaptive_2d[] = {OUTPUT_ATTRIBUTES(2)};
 
+#define average_switches NULL
 #define POOL_OPS(type_, attributes_, kind, text)                                                  \
     {                                                                                             \
         .type = {.type = type_,                                                                   \
@@ -307,7 +313,7 @@ static const struct stability_attribute adaptive_2d[] = {OUTPUT_ATTRIBUTES(2)};
                  .maximum_inputs = 1,                                                             \
                  .attributes = attributes_},                                                      \
         .attributes_size = sizeof(struct pool), .shape = kind##_shape, .forward = kind##_forward, \
-        .backward = kind##_backward, .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,        \
+        .backward = kind##_backward, .switches = kind##_switches, .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,        \
     }
 
 LAYER_OPS(MaxPool1d) = POOL_OPS("MaxPool1d", max_1d, max, "the greatest element of each window");

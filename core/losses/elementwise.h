@@ -1,38 +1,14 @@
 /* Losses that are a sum or a mean over pairs of elements: of an input and of a target of its shape.
  *
- * `term` gives a pair's part of the loss, `derivative` that part's derivative by the input's element; both get the
- * loss's private attribute struct. They are inlined into the loops below. */
+ * `term` gives a pair's part of the loss, `derivative` that part's derivative by the input's element; both
+ * get the loss's private attribute struct. They are inlined into the loops below. */
 #ifndef LOSSES_ELEMENTWISE_H
 #define LOSSES_ELEMENTWISE_H
 
-#include "core/layer.h"
-#include "core/real/real.h"
+#include "core/losses/reduction.h"
+#include "core/real/sums.h"
 
 typedef real pair_function(const void *attributes, real x, real t);
-
-enum reduction { REDUCTION_MEAN, REDUCTION_SUM };
-
-/* The row of every loss's `int reduction`. */
-#define REDUCTION_ROW(structure)                                                                             \
-    {                                                                                                        \
-        "reduction", STABILITY_ATTRIBUTE_CHOICE, offsetof(struct structure, reduction), .choice = "mean",    \
-            .choices = "mean sum", .documentation = "mean over the elements, or their sum"                   \
-    }
-
-/* The private struct of a loss that has no further attributes, and its rows. */
-struct reduction_only {
-    int reduction;
-};
-__attribute__((unused)) static const struct stability_attribute reduction_rows[] = {
-    REDUCTION_ROW(reduction_only),
-    {0},
-};
-
-/* What the sum over `count` terms is divided by. */
-static inline double reduction_divisor(int reduction, int64_t count)
-{
-    return reduction == REDUCTION_SUM ? 1.0 : (double)count;
-}
 
 /* One input, a target of its shape. */
 static inline bool loss_shape_of_pairs(struct loss_shapes *s)
@@ -48,21 +24,17 @@ static inline bool loss_shape_of_pairs(struct loss_shapes *s)
 __attribute__((always_inline)) static inline double sum_of_pairs(const struct loss_pass *pass,
                                                                  pair_function *term)
 {
-    enum { LANES = 8 }; /* sums that need not wait for each other */
     const real *x = pass->inputs[0].data;
     const real *t = pass->target.data;
     int64_t count = pass->inputs[0].count;
-    double sums[LANES] = {0};
+    double lanes[SUM_LANES] = {0};
     int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int lane = 0; lane < LANES; lane++)
-            sums[lane] += (double)term(pass->attributes, x[i + lane], t[i + lane]);
-    double sum = 0;
-    for (; i < count; i++)
-        sum += (double)term(pass->attributes, x[i], t[i]);
-    for (int lane = 0; lane < LANES; lane++)
-        sum += sums[lane];
-    return sum;
+    for (; i + SUM_LANES <= count; i += SUM_LANES)
+        for (int lane = 0; lane < SUM_LANES; lane++)
+            lanes[lane] += (double)term(pass->attributes, x[i + lane], t[i + lane]);
+    for (int lane = 0; i < count; i++, lane++)
+        lanes[lane] += (double)term(pass->attributes, x[i], t[i]);
+    return sum_lanes(lanes);
 }
 
 __attribute__((always_inline)) static inline void derive_pairs(const struct loss_pass *pass, double divisor,

@@ -11,11 +11,13 @@
 
 #if REAL_BITS == 32
 typedef float real;
+#define REAL_DTYPE STABILITY_FLOAT32
 #define REAL_EPSILON FLT_EPSILON
 #define REAL_MIN FLT_MIN
 #define REAL_MAX FLT_MAX
 #elif REAL_BITS == 64
 typedef double real;
+#define REAL_DTYPE STABILITY_FLOAT64
 #define REAL_EPSILON DBL_EPSILON
 #define REAL_MIN DBL_MIN
 #define REAL_MAX DBL_MAX
