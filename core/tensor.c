@@ -46,13 +46,11 @@ int64_t stability_shape_count(const struct stability_shape *shape)
     bool empty = false;
     for (int i = 0; i < shape->rank; i++) {
         int64_t size = shape->sizes[i];
-        if (size < 0)
+        if (size == 0)
+            empty = true;
+        else if (size < 0 || __builtin_mul_overflow(count, size, &count) || count > greatest)
             return -1;
-        empty |= size == 0;
     }
-    for (int i = 0; i < shape->rank && !empty; i++)
-        if (__builtin_mul_overflow(count, shape->sizes[i], &count) || count > greatest)
-            return -1;
     return empty ? 0 : count;
 }
 

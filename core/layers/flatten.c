@@ -1,5 +1,6 @@
 /* Joins dimensions start_dim to end_dim, both included, into one. */
 #include "core/layers/copy.h"
+#include "core/layers/dimension.h"
 
 struct flatten {
     int64_t start_dim;
@@ -14,27 +15,15 @@ static const struct stability_attribute attributes[] = {
     {0},
 };
 
-/* The dimension that an attribute names, or -1 with the error. A scalar counts as one dimension. */
-static int dimension(struct layer_shapes *s, const char *attribute, int64_t dim)
-{
-    int64_t rank = s->inputs[0].rank > 0 ? s->inputs[0].rank : 1;
-    if (dim >= -rank && dim < rank)
-        return (int)(dim < 0 ? dim + rank : dim);
-    char text[STABILITY_SHAPE_TEXT];
-    layer_shape_fail(s, attribute, "%s must be from %lld to %lld for an input of shape %s, got %lld",
-                     attribute, (long long)-rank, (long long)rank - 1,
-                     stability_shape_text(&s->inputs[0], text), (long long)dim);
-    return -1;
-}
-
 static bool shape(struct layer_shapes *s)
 {
     const struct flatten *flatten = s->attributes;
     const struct stability_shape *x = &s->inputs[0];
-    int start = dimension(s, "start_dim", flatten->start_dim);
-    int end = dimension(s, "end_dim", flatten->end_dim);
-    if (start < 0 || end < 0)
+    if (!dimension_check(s, "start_dim", flatten->start_dim, x->rank) ||
+        !dimension_check(s, "end_dim", flatten->end_dim, x->rank))
         return false;
+    int start = dimension_index(flatten->start_dim, x->rank);
+    int end = dimension_index(flatten->end_dim, x->rank);
     if (start > end)
         return layer_shape_fail(s, "start_dim", "start_dim, %d, comes after end_dim, %d", start, end);
     struct stability_shape *y = &s->outputs[0];

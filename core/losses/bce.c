@@ -1,5 +1,6 @@
 /* Binary cross-entropy: BCELoss of probabilities, BCEWithLogitsLoss of logits. Weights are broadcast to the
  * input's shape. */
+#include "core/layers/broadcast.h"
 #include "core/losses/elementwise.h"
 
 struct bce {
@@ -22,15 +23,12 @@ static bool broadcasts(const struct stability_shape *from, const struct stabilit
     return true;
 }
 
-/* Checks a weight and adds the memory of it and of its broadcast. */
+/* Checks a weight and adds its memory. */
 static bool take_weight(struct loss_shapes *s, const struct stability_tensor *weight, const char *name)
 {
-    if (!weight)
+    s->workspace += (weight ? (size_t)stability_shape_count(&weight->shape) : 1) * s->real_size;
+    if (!weight || broadcasts(&weight->shape, &s->inputs[0]))
         return true;
-    if (broadcasts(&weight->shape, &s->inputs[0])) {
-        s->workspace += 2 * (size_t)stability_shape_count(&s->inputs[0]) * s->real_size;
-        return true;
-    }
     char pointer[32] = "/model/loss", given[STABILITY_SHAPE_TEXT], input[STABILITY_SHAPE_TEXT];
     stability_pointer_append(pointer, sizeof(pointer), name);
     return loss_shape_fail(s, pointer, "%s of shape %s cannot be broadcast to the input's shape %s", name,
@@ -45,50 +43,45 @@ static bool shape(struct loss_shapes *s)
            take_weight(s, bce->pos_weight, "pos_weight");
 }
 
-/* Strides of the elements of `from` along the dimensions of `to`. */
-static void broadcast_strides(const struct stability_shape *from, const struct stability_shape *to,
-                              int64_t strides[STABILITY_MAX_RANK])
+/* A weight as reals in the workspace, which it moves on; a single 1 where there is none. */
+static const real *convert_weight(const struct stability_tensor *weight, real **workspace)
 {
-    int64_t stride = 1;
-    for (int d = 1; d <= to->rank; d++) {
-        int64_t size = d <= from->rank ? from->sizes[from->rank - d] : 1;
-        strides[to->rank - d] = size == 1 ? 0 : stride;
-        stride *= size;
-    }
+    real *converted = *workspace;
+    int64_t count = weight ? stability_shape_count(&weight->shape) : 1;
+    if (weight)
+        stability_convert(weight->dtype, weight->data, REAL_DTYPE, converted, count);
+    else
+        converted[0] = 1;
+    *workspace += count;
+    return converted;
 }
 
-static void broadcast(const real *source, const struct stability_shape *from, const struct tensor *to,
-                      real *destination)
+/* The walk over the input with its weights. */
+struct weighted {
+    struct broadcast walk;
+    const real *weight;
+    const real *positive;
+};
+
+static bool weighted_first(struct weighted *w, const struct loss_pass *pass)
 {
-    int64_t strides[STABILITY_MAX_RANK], index[STABILITY_MAX_RANK] = {0}, offset = 0;
-    broadcast_strides(from, &to->shape, strides);
-    for (int64_t i = 0; i < to->count; i++) {
-        destination[i] = source[offset];
-        for (int d = to->shape.rank - 1; d >= 0; d--) {
-            offset += strides[d];
-            if (++index[d] < to->shape.sizes[d])
-                break;
-            offset -= index[d] * strides[d];
-            index[d] = 0;
-        }
-    }
+    static const struct stability_shape scalar = {0};
+    const struct bce *bce = pass->attributes;
+    real *workspace = pass->workspace;
+    w->weight = convert_weight(bce->weight, &workspace);
+    w->positive = convert_weight(bce->pos_weight, &workspace);
+    return broadcast_first(&w->walk, &pass->inputs[0].shape, bce->weight ? &bce->weight->shape : &scalar,
+                           bce->pos_weight ? &bce->pos_weight->shape : &scalar);
 }
 
-/* A weight for each element of the input, in the workspace; NULL where there is none. */
-static const real *broadcast_weight(const struct loss_pass *pass, const struct stability_tensor *weight,
-                                    real **workspace)
+static real weight_at(const struct weighted *w, int64_t i)
 {
-    if (!weight)
-        return NULL;
-    const struct tensor *x = &pass->inputs[0];
-    real *all = *workspace, *converted = all + x->count;
-    *workspace += 2 * x->count;
-    if (x->count == 0)
-        return all;
-    stability_convert(weight->dtype, weight->data, REAL_DTYPE, converted,
-                      stability_shape_count(&weight->shape));
-    broadcast(converted, &weight->shape, x, all);
-    return all;
+    return w->weight[w->walk.operand[0] + i * w->walk.step[0]];
+}
+
+static real positive_at(const struct weighted *w, int64_t i)
+{
+    return w->positive[w->walk.operand[1] + i * w->walk.step[1]];
 }
 
 /* ---- passes ----------------------------------------------------------------------------------------- */
@@ -96,29 +89,29 @@ static const real *broadcast_weight(const struct loss_pass *pass, const struct s
 __attribute__((always_inline)) static inline double reduce(const struct loss_pass *pass,
                                                            weighted_function *term)
 {
-    const struct bce *bce = pass->attributes;
     const real *x = pass->inputs[0].data, *t = pass->target.data;
-    real *workspace = pass->workspace;
-    const real *weight = broadcast_weight(pass, bce->weight, &workspace);
-    const real *positive = broadcast_weight(pass, bce->pos_weight, &workspace);
+    struct weighted w;
     double sum = 0;
-    for (int64_t i = 0; i < pass->inputs[0].count; i++)
-        sum += (double)(term(x[i], t[i], positive ? positive[i] : 1) * (weight ? weight[i] : 1));
+    for (bool more = weighted_first(&w, pass); more; more = broadcast_next(&w.walk))
+        for (int64_t i = 0; i < w.walk.row; i++) {
+            int64_t k = w.walk.whole + i;
+            sum += (double)(term(x[k], t[k], positive_at(&w, i)) * weight_at(&w, i));
+        }
     return sum / reduction_divisor(pass, pass->inputs[0].count);
 }
 
 __attribute__((always_inline)) static inline void derive(const struct loss_pass *pass,
                                                          weighted_function *derivative)
 {
-    const struct bce *bce = pass->attributes;
     const real *x = pass->inputs[0].data, *t = pass->target.data;
     real *dx = pass->input_gradients[0].data;
-    real *workspace = pass->workspace;
-    const real *weight = broadcast_weight(pass, bce->weight, &workspace);
-    const real *positive = broadcast_weight(pass, bce->pos_weight, &workspace);
     real scale = (real)(1 / reduction_divisor(pass, pass->inputs[0].count));
-    for (int64_t i = 0; dx && i < pass->inputs[0].count; i++)
-        dx[i] = derivative(x[i], t[i], positive ? positive[i] : 1) * (weight ? weight[i] : 1) * scale;
+    struct weighted w;
+    for (bool more = dx && weighted_first(&w, pass); more; more = broadcast_next(&w.walk))
+        for (int64_t i = 0; i < w.walk.row; i++) {
+            int64_t k = w.walk.whole + i;
+            dx[k] = derivative(x[k], t[k], positive_at(&w, i)) * weight_at(&w, i) * scale;
+        }
 }
 
 #define WEIGHT_ROW                                                                                         \

@@ -71,7 +71,7 @@ static bool shape_of_classes(struct loss_shapes *s)
         return loss_shape_fail(s, "/model/loss", "the input must be (C), (N, C) or (N, C, d1, ...), got ()");
     s->classes = x->sizes[class_dimension(x)];
     s->ignore_index = loss->ignore_index;
-    s->workspace = (size_t)s->classes * s->real_size;
+    s->workspace = loss->weight ? (size_t)s->classes * s->real_size : 0;
     int64_t exact = s->real_size == sizeof(float) ? 1 << 24 : (int64_t)1 << 53;
     if (s->classes > exact)
         return loss_shape_fail(s, "/model/loss", "%lld classes are more than this precision can index, %lld",

@@ -43,7 +43,8 @@ size_t stability_dtype_size(enum stability_dtype dtype);
 bool stability_dtype_is_floating(enum stability_dtype dtype);
 
 /* The number of elements, or -1 where a size is negative or the product exceeds 2^47 (so that the bytes of a
- * few such tensors can be added without overflow). */
+ * few such tensors can be added without overflow). Sizes of 0 are left out of that product: those of an empty
+ * tensor too can be multiplied without overflow. */
 int64_t stability_shape_count(const struct stability_shape *shape);
 bool stability_shape_equal(const struct stability_shape *a, const struct stability_shape *b);
 /* Writes "(32, 64)" into `buffer` and returns it. A one-dimensional shape is "(32)". 208 bytes always
