@@ -1,8 +1,8 @@
 #include "server/input/number.h"
 #include "server/input/scanner.h"
+#include "server/input/words.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,21 +37,12 @@ static bool finish(struct array *array, enum array_outcome outcome)
     return false;
 }
 
-/* Reads "NaN" and its like; NULL where another string stands at `text`. */
+/* Reads "NaN" or its like; NULL where another string stands at `text`. */
 static const char *read_word(const char *text, const char *end, double *value)
 {
-    static const struct {
-        const char *text;
-        double value;
-    } words[] = {{"\"NaN\"", NAN}, {"\"Infinity\"", INFINITY}, {"\"-Infinity\"", -INFINITY}};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        size_t length = strlen(words[i].text);
-        if ((size_t)(end - text) >= length && memcmp(text, words[i].text, length) == 0) {
-            *value = words[i].value;
-            return text + length;
-        }
-    }
-    return NULL;
+    size_t rest = (size_t)(end - text) - 1;
+    const char *quote = memchr(text + 1, '"', rest < WORD_LENGTH + 1 ? rest : WORD_LENGTH + 1);
+    return quote != NULL && word_number(text + 1, (size_t)(quote - text) - 1, value) ? quote + 1 : NULL;
 }
 
 /* Something else than a number or a list begins here. Only where the array can't be meant for anything but a

@@ -1,6 +1,7 @@
 #include "server/input/scanner.h"
 
 #include "server/input/number.h"
+#include "server/input/owner.h"
 #include "server/input/position.h"
 
 #include <inttypes.h>
@@ -16,8 +17,7 @@
 bool scanner_out_of_memory(struct scanner *scanner)
 {
     scanner->problem = NULL;
-    return stability_fail(scanner->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
-                          "there is no memory to read the request");
+    return owner_out_of_memory(scanner->error);
 }
 
 bool scanner_fail(struct scanner *scanner, const char *where, enum stability_code code, const char *format,

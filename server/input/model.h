@@ -1,0 +1,10 @@
+/* The member `model`: layers and loss. */
+#ifndef SERVER_INPUT_MODEL_H
+#define SERVER_INPUT_MODEL_H
+
+#include "server/input/reader.h"
+
+/* `target` is a struct stability_model. Types, attributes and names are for the core to check. */
+bool model_read(struct reader *reader, const char *name, const struct node *node, void *target);
+
+#endif

@@ -1,0 +1,166 @@
+#include "server/input/options.h"
+
+#include "server/input/recipe.h"
+#include "server/input/value.h"
+
+#include <math.h>
+#include <string.h>
+
+struct rules_target {
+    struct stability_rule_thresholds *items;
+    size_t count;
+};
+
+/* Analyses that may be asked for, by name; ends with NULL. */
+static const char *const analyses[] = {NULL};
+
+static bool read_precision(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const char *const known[] = {"float32", "float64", NULL};
+    static const enum stability_precision precisions[] = {STABILITY_PRECISION_FLOAT32,
+                                                          STABILITY_PRECISION_FLOAT64};
+    (void)name;
+    int choice;
+    if (!reader_choice(reader, node, known, &choice)) {
+        return false;
+    }
+    *(enum stability_precision *)target = precisions[choice];
+    return true;
+}
+
+static bool read_mode(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const char *const known[] = {"train", "eval", NULL};
+    (void)name;
+    int choice;
+    if (!reader_choice(reader, node, known, &choice)) {
+        return false;
+    }
+    *(bool *)target = choice == 1;
+    return true;
+}
+
+static bool read_seed(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    (void)name;
+    int64_t seed;
+    if (!reader_count(reader, node, &seed)) {
+        return false;
+    }
+    *(uint64_t *)target = (uint64_t)seed;
+    return true;
+}
+
+static bool read_learning_rate(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    (void)name;
+    double *rate = target;
+    if (!reader_number(reader, node, rate)) {
+        return false;
+    }
+    return (isfinite(*rate) && *rate > 0) || reader_expected(reader, "a finite number above 0", node);
+}
+
+static bool read_init(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    (void)name;
+    return inits_read(reader, node, true, target);
+}
+
+static bool check_analysis(struct reader *reader, const char *name)
+{
+    for (size_t i = 0; analyses[i] != NULL; i++) {
+        if (strcmp(analyses[i], name) == 0) {
+            return true;
+        }
+    }
+    return reader_unknown(reader, "analysis", name, analyses);
+}
+
+static bool read_analysis(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    (void)node;
+    (void)target;
+    return check_analysis(reader, name);
+}
+
+/* A list of names, or an object from names to settings. */
+static bool read_analyses(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const struct field fields[] = {{NULL, read_analysis, 0, false}};
+    (void)name;
+    if (node->kind == NODE_OBJECT) {
+        return reader_members(reader, node, "analyses", fields, target);
+    }
+    struct name_list names;
+    if (!reader_names(reader, node, &names)) {
+        return false;
+    }
+    for (size_t i = 0; i < names.count; i++) {
+        size_t mark = reader_enter_item(reader, i);
+        if (!check_analysis(reader, names.items[i])) {
+            return false;
+        }
+        reader_leave(reader, mark);
+    }
+    return true;
+}
+
+static bool add_threshold(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    struct value_members *members = target;
+    struct stability_member *member = &members->items[members->count++];
+    *member = (struct stability_member){.name = name, .value = {.kind = STABILITY_REAL}};
+    return reader_number(reader, node, &member->value.real);
+}
+
+/* A number for the first threshold of a rule, or an object of them by name. */
+static bool add_rule(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const struct field fields[] = {{NULL, add_threshold, 0, false}};
+    struct rules_target *rules = target;
+    struct value_members members = {
+        .items = reader_allocate(reader, node->kind == NODE_OBJECT ? json_object_size(node->json) : 1,
+                                 sizeof *members.items)};
+    if (members.items == NULL) {
+        return false;
+    }
+    bool done = node->kind == NODE_OBJECT
+                    ? reader_members(reader, node, "a rule's thresholds", fields, &members)
+                    : add_threshold(reader, "", node, &members);
+    rules->items[rules->count++] = (struct stability_rule_thresholds){name, {members.count, members.items}};
+    return done;
+}
+
+static bool read_thresholds(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const struct field fields[] = {{NULL, add_rule, 0, false}};
+    (void)name;
+    struct stability_options *options = target;
+    struct rules_target rules = {0};
+    if (node->kind != NODE_OBJECT) {
+        return reader_expected(reader, "an object from rules to thresholds", node);
+    }
+    rules.items = reader_allocate(reader, json_object_size(node->json), sizeof *rules.items);
+    if (rules.items == NULL || !reader_members(reader, node, "thresholds", fields, &rules)) {
+        return false;
+    }
+    options->thresholds = rules.items;
+    options->threshold_count = rules.count;
+    return true;
+}
+
+bool options_read(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const struct field fields[] = {
+        {"precision", read_precision, offsetof(struct stability_options, precision), false},
+        {"mode", read_mode, offsetof(struct stability_options, evaluate), false},
+        {"seed", read_seed, offsetof(struct stability_options, seed), false},
+        {"thresholds", read_thresholds, 0, false},
+        {"init", read_init, offsetof(struct stability_options, init), false},
+        {"learning_rate", read_learning_rate, offsetof(struct stability_options, learning_rate), false},
+        {"analyses", read_analyses, 0, false},
+        {NULL, NULL, 0, false}};
+    (void)name;
+    return reader_members(reader, node, "options", fields, target);
+}

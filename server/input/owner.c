@@ -1,0 +1,48 @@
+#include "server/input/owner.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct owned {
+    struct owned *earlier;
+    _Alignas(max_align_t) unsigned char bytes[];
+};
+
+void *owner_allocate(struct owner *owner, size_t count, size_t size)
+{
+    if (size != 0 && count > (PTRDIFF_MAX - sizeof(struct owned)) / size) {
+        return NULL;
+    }
+    struct owned *owned = calloc(1, sizeof *owned + count * size);
+    if (owned == NULL) {
+        return NULL;
+    }
+    owned->earlier = owner->latest;
+    owner->latest = owned;
+    return owned->bytes;
+}
+
+char *owner_text(struct owner *owner, const char *text, size_t length)
+{
+    char *copy = owner_allocate(owner, length + 1, 1);
+    if (copy != NULL) {
+        memcpy(copy, text, length);
+    }
+    return copy;
+}
+
+void owner_free(struct owner *owner)
+{
+    while (owner->latest != NULL) {
+        struct owned *earlier = owner->latest->earlier;
+        free(owner->latest);
+        owner->latest = earlier;
+    }
+}
+
+bool owner_out_of_memory(struct stability_error *error)
+{
+    return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                          "there is no memory to read the request");
+}

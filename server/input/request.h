@@ -1,0 +1,23 @@
+/* The bytes of a request become what the core is asked. */
+#ifndef SERVER_INPUT_REQUEST_H
+#define SERVER_INPUT_REQUEST_H
+
+#include "server/input/position.h"
+
+#include <stability/request.h>
+
+struct input_request {
+    struct stability_request request; /* what it points to is freed with it */
+    struct input_storage *storage;
+};
+
+/* Reads the JSON of a request, as docs/api describes it; the core checks what it means. The body is not
+ * changed, and must stay until the request is freed. `limits` bounds layers and elements, with that the
+ * memory, and becomes part of the request's options. NULL on error; *where is known where the error is one of
+ * syntax, or at one place of the body for another reason. May be called from several threads at once. */
+struct input_request *input_request_parse(const char *body, size_t length,
+                                          const struct stability_limits *limits, struct input_position *where,
+                                          struct stability_error *error);
+void input_request_free(struct input_request *request);
+
+#endif
