@@ -35,7 +35,7 @@ static void apply(const struct layer_pass *pass, const real *from, real *to)
 static bool is_active(const struct layer_pass *pass)
 {
     const struct dropout *dropout = pass->attributes;
-    return pass->training && dropout->p > 0;
+    return pass->drops && dropout->p > 0;
 }
 
 static void forward(const struct layer_pass *pass)

@@ -35,6 +35,17 @@ static void l1_backward(const struct loss_pass *pass)
     derive_pairs(pass, reduction_divisor(pass, terms(pass)), l1_derivative);
 }
 
+static unsigned l1_side(const void *attributes, real x, real t)
+{
+    (void)attributes;
+    return x > t;
+}
+
+static uint64_t l1_switches(const struct loss_pass *pass)
+{
+    return switches_of_pairs(pass, l1_side);
+}
+
 static const struct stability_attribute l1_attributes[] = {REDUCTION_ROW, {0}};
 
 LOSS_OPS(L1Loss) = {
@@ -47,7 +58,16 @@ LOSS_OPS(L1Loss) = {
     .shape = loss_shape_of_pairs,
     .forward = l1_forward,
     .backward = l1_backward,
+    .switches = l1_switches,
 };
+
+/* ---- quadratic near 0 ------------------------------------------------------------------------------- */
+
+/* Below the quadratic part, in it, above it. */
+static unsigned side_of(real difference, real end)
+{
+    return difference > end ? 2 : difference > -end;
+}
 
 /* ---- SmoothL1Loss ----------------------------------------------------------------------------------- */
 
@@ -80,6 +100,16 @@ static void smooth_l1_backward(const struct loss_pass *pass)
     derive_pairs(pass, reduction_divisor(pass, terms(pass)), smooth_l1_derivative);
 }
 
+static unsigned smooth_l1_side(const void *attributes, real x, real t)
+{
+    return side_of(x - t, (real)((const struct smooth_l1 *)attributes)->beta);
+}
+
+static uint64_t smooth_l1_switches(const struct loss_pass *pass)
+{
+    return switches_of_pairs(pass, smooth_l1_side);
+}
+
 static const struct stability_attribute smooth_l1_attributes[] = {
     REDUCTION_ROW,
     {"beta", STABILITY_ATTRIBUTE_REAL, offsetof(struct smooth_l1, beta), .maximum = INFINITY, .number = 1,
@@ -97,6 +127,7 @@ LOSS_OPS(SmoothL1Loss) = {
     .shape = loss_shape_of_pairs,
     .forward = smooth_l1_forward,
     .backward = smooth_l1_backward,
+    .switches = smooth_l1_switches,
 };
 
 /* ---- HuberLoss -------------------------------------------------------------------------------------- */
@@ -130,6 +161,16 @@ static void huber_backward(const struct loss_pass *pass)
     derive_pairs(pass, reduction_divisor(pass, terms(pass)), huber_derivative);
 }
 
+static unsigned huber_side(const void *attributes, real x, real t)
+{
+    return side_of(x - t, (real)((const struct huber *)attributes)->delta);
+}
+
+static uint64_t huber_switches(const struct loss_pass *pass)
+{
+    return switches_of_pairs(pass, huber_side);
+}
+
 static const struct stability_attribute huber_attributes[] = {
     REDUCTION_ROW,
     {"delta", STABILITY_ATTRIBUTE_REAL, offsetof(struct huber, delta), .exclusive = true, .maximum = INFINITY,
@@ -147,4 +188,5 @@ LOSS_OPS(HuberLoss) = {
     .shape = loss_shape_of_pairs,
     .forward = huber_forward,
     .backward = huber_backward,
+    .switches = huber_switches,
 };

@@ -7,8 +7,12 @@
 
 #include "core/losses/reduction.h"
 #include "core/real/sums.h"
+#include "core/real/switches.h"
 
 typedef real pair_function(const void *attributes, real x, real t);
+
+/* Which piece of a term that is defined piece by piece a pair is on. */
+typedef unsigned pair_side(const void *attributes, real x, real t);
 
 /* One input, a target of its shape. */
 static inline bool loss_shape_of_pairs(struct loss_shapes *s)
@@ -46,6 +50,17 @@ __attribute__((always_inline)) static inline void derive_pairs(const struct loss
     real scale = (real)(1 / divisor);
     for (int64_t i = 0; dx && i < pass->inputs[0].count; i++)
         dx[i] = derivative(pass->attributes, x[i], t[i]) * scale;
+}
+
+__attribute__((always_inline)) static inline uint64_t switches_of_pairs(const struct loss_pass *pass,
+                                                                        pair_side *side)
+{
+    const real *x = pass->inputs[0].data;
+    const real *t = pass->target.data;
+    uint64_t hash = 0;
+    for (int64_t i = 0; i < pass->inputs[0].count; i++)
+        hash += switch_number((uint64_t)i, side(pass->attributes, x[i], t[i]));
+    return hash;
 }
 
 #endif
