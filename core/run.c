@@ -119,7 +119,7 @@ static bool prepare_pass(struct run *run, int index, const int *contributions)
     run->passes[index] = (struct layer_pass){
         .attributes = node->attributes,
         .training = is_training(run),
-        .drops = is_training(run),
+        .drops = is_training(run) && !(run->plan->flags & RUN_NO_DROPS),
         .seed = random_stream(run->graph->request->options.seed, node->name),
         .input_count = node->input_count,
         .inputs = input,

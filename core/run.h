@@ -8,9 +8,16 @@
 #include "core/graph.h"
 #include "core/memory.h"
 
+enum run_flags {
+    RUN_ONCE = 0,    /* memory is used again as soon as what it holds is read for the last time */
+    RUN_KEEP = 1,    /* all values, what layers saved and all parameter gradients stay until run_close */
+    RUN_NO_DROPS = 2 /* no dropout, also in training */
+};
+
 /* Which buffer every tensor lives in. -1: none, or the request's own memory. */
 struct run_plan {
     const struct graph *graph;
+    int flags; /* enum run_flags */
     struct memory_plan memory;
     int *values;              /* by value */
     int *value_gradients;     /* by value */
@@ -31,7 +38,7 @@ struct run_plan {
 };
 
 /* Plans a run of the graph; the memory of the plan itself comes from `arena`. */
-bool run_plan_make(struct run_plan *plan, const struct graph *graph, struct arena *arena,
+bool run_plan_make(struct run_plan *plan, const struct graph *graph, int flags, struct arena *arena,
                    struct stability_error *error);
 
 /* What is told while a run goes on; each may be NULL. Tensors are valid during the call. */

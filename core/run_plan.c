@@ -24,6 +24,12 @@ static int reserve_reals(struct planner *p, int64_t count, int first, int last)
     return memory_reserve(&p->plan->memory, real_bytes(p, count), first, last);
 }
 
+/* The last step of what RUN_KEEP keeps. */
+static int last_step(const struct planner *p, int last)
+{
+    return p->plan->flags & RUN_KEEP ? p->end : last;
+}
+
 /* Tensors of the request that already are what the kernels read stay where they are. */
 static bool usable_in_place(const struct planner *p, const struct stability_tensor *tensor)
 {
@@ -35,7 +41,7 @@ static int reserve_data(struct planner *p, const struct stability_named_tensor *
 {
     if (!data->recipe.name && usable_in_place(p, &data->tensor))
         return -1;
-    return reserve_reals(p, count, 0, last);
+    return reserve_reals(p, count, 0, last_step(p, last));
 }
 
 /* The last step that reads a value. */
@@ -50,7 +56,7 @@ static void plan_values(struct planner *p)
             continue;
         }
         const struct graph_node *node = &graph->nodes[value->producer];
-        p->plan->values[i] = reserve_reals(p, value->count, value->producer, value->producer);
+        p->plan->values[i] = reserve_reals(p, value->count, value->producer, last_step(p, value->producer));
         if (node->backward && !(node->ops->unread & LAYER_UNREAD_OUTPUTS))
             memory_extend(memory, p->plan->values[i], backward_step(p, value->producer));
     }
@@ -114,7 +120,7 @@ static void plan_parameter(struct planner *p, const struct graph_node *node, int
         return;
     /* From back to front: the first user of a shared parameter writes it, the others add to it. */
     if (plan->parameter_gradients[owner] < 0)
-        plan->parameter_gradients[owner] = reserve_reals(p, parameter->count, step, step);
+        plan->parameter_gradients[owner] = reserve_reals(p, parameter->count, step, last_step(p, step));
     else
         plan->parameter_parts[slot] = reserve_reals(p, parameter->count, step, step);
     plan->parameter_gradients[slot] = plan->parameter_gradients[owner];
@@ -129,7 +135,7 @@ static void plan_nodes(struct planner *p)
         const struct graph_node *node = &p->graph->nodes[i];
         struct memory_plan *memory = &p->plan->memory;
         int back = backward_step(p, i);
-        p->plan->saved[i] = memory_reserve(memory, node->saved, i, node->backward ? back : i);
+        p->plan->saved[i] = memory_reserve(memory, node->saved, i, last_step(p, node->backward ? back : i));
         p->plan->forward_workspace[i] = memory_reserve(memory, node->workspace, i, i);
         if (node->backward)
             p->plan->backward_workspace[i] = memory_reserve(memory, node->workspace, back, back);
@@ -177,10 +183,10 @@ static bool take_tables(struct run_plan *plan, const struct graph *graph, struct
     return true;
 }
 
-bool run_plan_make(struct run_plan *plan, const struct graph *graph, struct arena *arena,
+bool run_plan_make(struct run_plan *plan, const struct graph *graph, int flags, struct arena *arena,
                    struct stability_error *error)
 {
-    *plan = (struct run_plan){.graph = graph, .memory = {.arena = arena}};
+    *plan = (struct run_plan){.graph = graph, .flags = flags, .memory = {.arena = arena}};
     struct planner planner = {plan, graph, graph->node_count, 2 * graph->node_count + 1};
     if (!take_tables(plan, graph, arena))
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the plan");

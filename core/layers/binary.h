@@ -25,8 +25,8 @@ __attribute__((always_inline)) static inline void binary_forward(const struct la
                                                                  real (*value)(real a, real b))
 {
     struct broadcast walk;
-    for (bool more = broadcast_first(&walk, &pass->outputs[0].shape, &pass->inputs[0].shape,
-                                     &pass->inputs[1].shape);
+    for (bool more =
+             broadcast_first(&walk, &pass->outputs[0].shape, &pass->inputs[0].shape, &pass->inputs[1].shape);
          more; more = broadcast_next(&walk)) {
         const real *a = (const real *)pass->inputs[0].data + walk.operand[0];
         const real *b = (const real *)pass->inputs[1].data + walk.operand[1];
@@ -94,6 +94,15 @@ __attribute__((always_inline)) static inline void binary_backward(const struct l
     }
     for (int64_t i = 0; sums_up && i < input->count; i++)
         dx[i] = (real)sums[i];
+}
+
+/* The pair that element `element` of the output is made of. */
+static inline void binary_operands(const struct layer_pass *pass, int64_t element, double *a, double *b)
+{
+    const struct tensor *inputs = pass->inputs;
+    const struct stability_shape *shape = &pass->outputs[0].shape;
+    *a = (double)((const real *)inputs[0].data)[broadcast_offset(shape, &inputs[0].shape, element)];
+    *b = (double)((const real *)inputs[1].data)[broadcast_offset(shape, &inputs[1].shape, element)];
 }
 
 #endif

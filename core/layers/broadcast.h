@@ -81,6 +81,22 @@ static inline bool broadcast_next(struct broadcast *walk)
     return false;
 }
 
+/* Where an operand has what element `element` of the tensor is made of. */
+static inline int64_t broadcast_offset(const struct stability_shape *whole,
+                                       const struct stability_shape *operand, int64_t element)
+{
+    int64_t offset = 0;
+    int64_t inner = 1;
+    for (int d = 1; d <= operand->rank; d++) { /* from the last dimension */
+        int64_t size = operand->sizes[operand->rank - d];
+        int64_t position = element % whole->sizes[whole->rank - d];
+        element /= whole->sizes[whole->rank - d];
+        offset += size == 1 ? 0 : inner * position;
+        inner *= size;
+    }
+    return offset;
+}
+
 /* Bytes of `count` float64 accumulators, in a shape rule. */
 static inline void broadcast_add_sums(const struct layer_shapes *shapes, size_t *total, int64_t count)
 {

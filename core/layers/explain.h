@@ -20,4 +20,15 @@ static inline double explain_element(const struct tensor *tensor, int64_t elemen
     return (double)((const real *)tensor->data)[element];
 }
 
+/* Of the input gradients, the first that is not finite at `element`; -1: none. */
+static inline int explain_gradient(const struct layer_pass *pass, int64_t element)
+{
+    for (int k = 0; k < pass->input_count; k++) {
+        const struct tensor *gradient = &pass->input_gradients[k];
+        if (gradient->data && element < gradient->count && !isfinite(explain_element(gradient, element)))
+            return k;
+    }
+    return -1;
+}
+
 #endif

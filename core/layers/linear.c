@@ -1,6 +1,6 @@
 /* y = x Wᵀ + b over the last dimension of x. */
 #include "core/layer.h"
-#include "core/real/blas.h"
+#include "core/layers/affine.h"
 
 struct linear {
     int64_t in_features;
@@ -42,39 +42,26 @@ static bool shape(struct layer_shapes *s)
     return true;
 }
 
-static void forward(const struct layer_pass *pass)
+static struct affine rows_of(const struct layer_pass *pass)
 {
     const struct linear *linear = pass->attributes;
-    const real *x = pass->inputs[0].data;               // (rows, in_features)
-    const real *weight = pass->parameters[WEIGHT].data; // (out_features, in_features)
-    const real *bias = pass->parameters[BIAS].data;     // (out_features)
-    real *y = pass->outputs[0].data;                    // (rows, out_features)
-    int64_t rows = pass->inputs[0].count / linear->in_features;
-    for (int64_t r = 0; bias && r < rows; r++)
-        for (int64_t o = 0; o < linear->out_features; o++)
-            y[r * linear->out_features + o] = bias[o];
-    gemm(PLAIN, TRANSPOSED, rows, linear->out_features, linear->in_features, x, weight, bias ? 1 : 0, y);
+    return affine_dense(pass->inputs[0].count / linear->in_features, linear->in_features,
+                        linear->out_features);
+}
+
+static void forward(const struct layer_pass *pass)
+{
+    struct affine rows = rows_of(pass);
+    affine_forward(&rows, pass->inputs[0].data, pass->parameters[WEIGHT].data, pass->parameters[BIAS].data,
+                   pass->outputs[0].data);
 }
 
 static void backward(const struct layer_pass *pass)
 {
-    const struct linear *linear = pass->attributes;
-    const real *x = pass->inputs[0].data;
-    const real *dy = pass->output_gradients[0].data; // (rows, out_features)
-    real *dx = pass->input_gradients[0].data;
-    real *weight_gradient = pass->parameter_gradients[WEIGHT].data;
-    real *bias_gradient = pass->parameter_gradients[BIAS].data;
-    int64_t rows = pass->inputs[0].count / linear->in_features;
-    if (dx)
-        gemm(PLAIN, PLAIN, rows, linear->in_features, linear->out_features, dy, pass->parameters[WEIGHT].data,
-             0, dx);
-    if (weight_gradient)
-        gemm(TRANSPOSED, PLAIN, linear->out_features, linear->in_features, rows, dy, x, 0, weight_gradient);
-    for (int64_t o = 0; bias_gradient && o < linear->out_features; o++)
-        bias_gradient[o] = 0;
-    for (int64_t r = 0; bias_gradient && r < rows; r++)
-        for (int64_t o = 0; o < linear->out_features; o++)
-            bias_gradient[o] += dy[r * linear->out_features + o];
+    struct affine rows = rows_of(pass);
+    affine_backward(&rows, pass->inputs[0].data, pass->parameters[WEIGHT].data,
+                    pass->output_gradients[0].data, pass->input_gradients[0].data,
+                    pass->parameter_gradients[WEIGHT].data, pass->parameter_gradients[BIAS].data);
 }
 
 LAYER_OPS(Linear) = {

@@ -33,8 +33,9 @@ static void backward(const struct layer_pass *pass)
 static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
 {
     double a, b;
-    if (backward || !binary_operands(pass, element, &a, &b))
+    if (backward)
         return false;
+    binary_operands(pass, element, &a, &b);
     snprintf(text, size, "%.6g * %.6g overflows " REAL_NAME, a, b);
     return true;
 }
