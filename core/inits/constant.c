@@ -1,0 +1,51 @@
+#include "core/inits/scheme.h"
+
+struct constant {
+    struct scheme_seed seed;
+    double val;
+};
+
+static const struct stability_attribute constant_arguments[] = {
+    {"val", STABILITY_ATTRIBUTE_REAL, offsetof(struct constant, val), .required = true,
+     .documentation = "the value of every element"},
+    SCHEME_SEED,
+    {0},
+};
+
+static const struct stability_attribute no_arguments[] = {SCHEME_SEED, {0}};
+
+static void fill_with(double value, size_t count, double *values)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] = value;
+}
+
+static void fill_constant(const struct draw *draw, int64_t first, size_t count, double *values)
+{
+    (void)first;
+    const struct constant *constant = draw->arguments;
+    fill_with(constant->val, count, values);
+}
+
+static void fill_zeros(const struct draw *draw, int64_t first, size_t count, double *values)
+{
+    (void)draw, (void)first;
+    fill_with(0.0, count, values);
+}
+
+static void fill_ones(const struct draw *draw, int64_t first, size_t count, double *values)
+{
+    (void)draw, (void)first;
+    fill_with(1.0, count, values);
+}
+
+SCHEME(constant_) = {.name = "constant_",
+                     .arguments = constant_arguments,
+                     .size = sizeof(struct constant),
+                     .fill = fill_constant};
+
+SCHEME(zeros_) = {
+    .name = "zeros_", .arguments = no_arguments, .size = sizeof(struct scheme_seed), .fill = fill_zeros};
+
+SCHEME(ones_) = {
+    .name = "ones_", .arguments = no_arguments, .size = sizeof(struct scheme_seed), .fill = fill_ones};
