@@ -42,11 +42,13 @@ static bool read_file(const char *name, struct buffer *body, struct stability_er
 
 static int fail(const char *file, const struct diagnosis *diagnosis)
 {
-    if (diagnosis->position.known) {
-        fprintf(stderr, "%s:%lld:%lld: ", file, (long long)diagnosis->position.line,
-                (long long)diagnosis->position.column);
+    const struct input_position *position = &diagnosis->position;
+    if (!position->known) {
+        return usage_fail(&diagnosis->error);
     }
-    return usage_fail(&diagnosis->error);
+    fprintf(stderr, "stabilityd: %s:%lld:%lld: %s\n", file, (long long)position->line,
+            (long long)position->column, diagnosis->error.message);
+    return COMMAND_USAGE;
 }
 
 static int print(const struct diagnosis *diagnosis)

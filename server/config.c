@@ -215,10 +215,13 @@ static const struct option *find_option(enum config_command command, const char 
     return NULL;
 }
 
-static bool unknown_option(enum config_command command, const char *name, struct stability_error *error)
+static bool unknown_option(enum config_command command, const char *given, size_t length,
+                           struct stability_error *error)
 {
+    char name[64];
     char hint[NEAREST_HINT];
     struct nearest nearest = {0};
+    snprintf(name, sizeof(name), "%.*s", (int)length, given);
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         if (options[i].commands & command) {
             nearest_offer(&nearest, options[i].name);
@@ -238,7 +241,7 @@ static int read_option(struct config *config, enum config_command command, int c
     size_t length = strcspn(name, "=");
     const struct option *option = find_option(command, name, length);
     if (option == NULL) {
-        unknown_option(command, name, error);
+        unknown_option(command, name, length, error);
         return 0;
     }
     snprintf(source, sizeof(source), "--%s", option->name);

@@ -3,7 +3,7 @@
 #ifndef SERVER_DIAGNOSIS_H
 #define SERVER_DIAGNOSIS_H
 
-#include "server/input/input.h"
+#include "server/input/request.h"
 #include "server/jobs/budget.h"
 #include "server/report_choice.h"
 

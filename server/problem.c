@@ -1,6 +1,6 @@
 #include "server/problem.h"
 
-#include "server/input/input.h"
+#include "server/input/position.h"
 #include "server/json_writer.h"
 
 static void write_position(struct json_writer *json, const struct input_position *position)

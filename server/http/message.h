@@ -2,7 +2,7 @@
 #ifndef SERVER_HTTP_MESSAGE_H
 #define SERVER_HTTP_MESSAGE_H
 
-#include "server/input/input.h"
+#include "server/input/position.h"
 #include "server/report_choice.h"
 #include "server/service.h"
 
