@@ -38,20 +38,13 @@ static bool make_integers(struct reader *reader, const struct stability_shape *s
     return true;
 }
 
-static bool use_elements(struct reader *reader, double *elements, size_t count, bool integers,
-                         const struct stability_shape *shape, struct stability_tensor *tensor)
-{
-    tensor->dtype = integers ? STABILITY_INT64 : STABILITY_FLOAT64;
-    tensor->shape = *shape;
-    tensor->data = elements;
-    return !integers || make_integers(reader, shape, elements, count);
-}
-
 static bool read_numbers(struct reader *reader, const struct slab *slab, bool integers,
                          const struct stability_shape *shape, struct stability_tensor *tensor)
 {
     double *elements = reader->scan->numbers + slab->start;
-    return use_elements(reader, elements, slab->count, integers && slab->integers, shape, tensor);
+    integers = integers && slab->integers;
+    *tensor = (struct stability_tensor){integers ? STABILITY_INT64 : STABILITY_FLOAT64, *shape, elements};
+    return !integers || make_integers(reader, &slab->shape, elements, slab->count);
 }
 
 static bool read_scalar(struct reader *reader, const struct node *node, bool integers,
@@ -59,8 +52,10 @@ static bool read_scalar(struct reader *reader, const struct node *node, bool int
 {
     static const struct stability_shape scalar = {0};
     double *element = reader_allocate(reader, 1, sizeof *element);
+    integers = integers && node->kind == NODE_INTEGER;
+    *tensor = (struct stability_tensor){integers ? STABILITY_INT64 : STABILITY_FLOAT64, scalar, element};
     return element != NULL && reader_number(reader, node, element) &&
-           use_elements(reader, element, 1, integers && node->kind == NODE_INTEGER, &scalar, tensor);
+           (!integers || make_integers(reader, &scalar, element, 1));
 }
 
 /* Fails at the first item that is neither a number nor a list of such. */
