@@ -1,17 +1,17 @@
 #include "core/init.h"
 
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define INIT(name) extern SCHEME(name);
+#define INIT(name) extern INIT_OPS(name);
 #include "core/inits.def"
 #undef INIT
 
-static const struct scheme *const schemes[] = {
-#define INIT(name) &scheme_##name,
+static const struct init_ops *const schemes[] = {
+#define INIT(name) &init_##name,
 #include "core/inits.def"
 #undef INIT
 };
@@ -24,8 +24,8 @@ static const char *const names[] = {
 };
 
 struct init {
-    const struct scheme *scheme;
-    const struct scheme_seed *arguments;
+    const struct init_ops *scheme;
+    const struct init_seed *arguments;
 };
 
 const char *const *stability_init_names(void)
@@ -33,7 +33,7 @@ const char *const *stability_init_names(void)
     return names;
 }
 
-static const struct scheme *find_scheme(const char *name)
+static const struct init_ops *find_scheme(const char *name)
 {
     for (size_t i = 0; names[i]; i++)
         if (!strcmp(names[i], name))
@@ -49,8 +49,8 @@ static bool fail_unknown(const char *name, const char *pointer, struct stability
                           nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-static bool check_rank(const struct scheme *scheme, const struct stability_shape *shape, const char *pointer,
-                       struct stability_error *error)
+static bool check_rank(const struct init_ops *scheme, const struct stability_shape *shape,
+                       const char *pointer, struct stability_error *error)
 {
     bool bounded = scheme->maximum_rank > 0;
     if (shape->rank >= scheme->minimum_rank && (!bounded || shape->rank <= scheme->maximum_rank))
@@ -80,7 +80,7 @@ static bool check_arguments(const struct init *init, const struct stability_shap
 const struct init *init_read(const struct stability_recipe *recipe, const struct stability_shape *shape,
                              const char *pointer, struct arena *arena, struct stability_error *error)
 {
-    const struct scheme *scheme = find_scheme(recipe->name);
+    const struct init_ops *scheme = find_scheme(recipe->name);
     if (!scheme) {
         fail_unknown(recipe->name, pointer, error);
         return NULL;

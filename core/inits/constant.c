@@ -1,18 +1,18 @@
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 
 struct constant {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double val;
 };
 
 static const struct stability_attribute constant_arguments[] = {
     {"val", STABILITY_ATTRIBUTE_REAL, offsetof(struct constant, val), .required = true,
      .documentation = "the value of every element"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
-static const struct stability_attribute no_arguments[] = {SCHEME_SEED, {0}};
+static const struct stability_attribute no_arguments[] = {INIT_SEED, {0}};
 
 static void fill_with(double value, size_t count, double *values)
 {
@@ -39,13 +39,13 @@ static void fill_ones(const struct draw *draw, int64_t first, size_t count, doub
     fill_with(1.0, count, values);
 }
 
-SCHEME(constant_) = {.name = "constant_",
-                     .arguments = constant_arguments,
-                     .size = sizeof(struct constant),
-                     .fill = fill_constant};
+INIT_OPS(constant_) = {.name = "constant_",
+                       .arguments = constant_arguments,
+                       .size = sizeof(struct constant),
+                       .fill = fill_constant};
 
-SCHEME(zeros_) = {
-    .name = "zeros_", .arguments = no_arguments, .size = sizeof(struct scheme_seed), .fill = fill_zeros};
+INIT_OPS(zeros_) = {
+    .name = "zeros_", .arguments = no_arguments, .size = sizeof(struct init_seed), .fill = fill_zeros};
 
-SCHEME(ones_) = {
-    .name = "ones_", .arguments = no_arguments, .size = sizeof(struct scheme_seed), .fill = fill_ones};
+INIT_OPS(ones_) = {
+    .name = "ones_", .arguments = no_arguments, .size = sizeof(struct init_seed), .fill = fill_ones};

@@ -1,14 +1,14 @@
 /* Glorot's and He's schemes: a variance from the numbers of inputs and outputs of a unit. */
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 struct xavier {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double gain;
 };
 
 struct kaiming {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double a;
     int mode;
     int nonlinearity;
@@ -22,7 +22,7 @@ enum { SIGMOID = 7, TANH, RELU, LEAKY_RELU, SELU };
 static const struct stability_attribute xavier_arguments[] = {
     {"gain", STABILITY_ATTRIBUTE_REAL, offsetof(struct xavier, gain), .number = 1,
      .documentation = "factor of the standard deviation"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -39,7 +39,7 @@ static const struct stability_attribute kaiming_arguments[] = {
          "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d sigmoid tanh relu "
          "leaky_relu selu",
      .documentation = "the function that follows, which decides the gain"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -125,26 +125,26 @@ static void kaiming_normal(const struct draw *draw, int64_t first, size_t count,
     fill_normal(kaiming_std(draw), draw, first, count, values);
 }
 
-SCHEME(xavier_uniform_) = {.name = "xavier_uniform_",
-                           .arguments = xavier_arguments,
-                           .size = sizeof(struct xavier),
-                           .minimum_rank = 2,
-                           .fill = xavier_uniform};
+INIT_OPS(xavier_uniform_) = {.name = "xavier_uniform_",
+                             .arguments = xavier_arguments,
+                             .size = sizeof(struct xavier),
+                             .minimum_rank = 2,
+                             .fill = xavier_uniform};
 
-SCHEME(xavier_normal_) = {.name = "xavier_normal_",
-                          .arguments = xavier_arguments,
-                          .size = sizeof(struct xavier),
-                          .minimum_rank = 2,
-                          .fill = xavier_normal};
-
-SCHEME(kaiming_uniform_) = {.name = "kaiming_uniform_",
-                            .arguments = kaiming_arguments,
-                            .size = sizeof(struct kaiming),
+INIT_OPS(xavier_normal_) = {.name = "xavier_normal_",
+                            .arguments = xavier_arguments,
+                            .size = sizeof(struct xavier),
                             .minimum_rank = 2,
-                            .fill = kaiming_uniform};
+                            .fill = xavier_normal};
 
-SCHEME(kaiming_normal_) = {.name = "kaiming_normal_",
-                           .arguments = kaiming_arguments,
-                           .size = sizeof(struct kaiming),
-                           .minimum_rank = 2,
-                           .fill = kaiming_normal};
+INIT_OPS(kaiming_uniform_) = {.name = "kaiming_uniform_",
+                              .arguments = kaiming_arguments,
+                              .size = sizeof(struct kaiming),
+                              .minimum_rank = 2,
+                              .fill = kaiming_uniform};
+
+INIT_OPS(kaiming_normal_) = {.name = "kaiming_normal_",
+                             .arguments = kaiming_arguments,
+                             .size = sizeof(struct kaiming),
+                             .minimum_rank = 2,
+                             .fill = kaiming_normal};

@@ -1,19 +1,19 @@
 /* Weights with which a layer passes its input on. */
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 
 #include <stdio.h>
 
 struct dirac {
-    struct scheme_seed seed;
+    struct init_seed seed;
     int64_t groups;
 };
 
-static const struct stability_attribute eye_arguments[] = {SCHEME_SEED, {0}};
+static const struct stability_attribute eye_arguments[] = {INIT_SEED, {0}};
 
 static const struct stability_attribute dirac_arguments[] = {
     {"groups", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct dirac, groups), .minimum = 1, .number = 1,
      .documentation = "groups of the convolution"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -55,17 +55,17 @@ static void fill_dirac(const struct draw *draw, int64_t first, size_t count, dou
     }
 }
 
-SCHEME(eye_) = {.name = "eye_",
-                .arguments = eye_arguments,
-                .size = sizeof(struct scheme_seed),
-                .minimum_rank = 2,
-                .maximum_rank = 2,
-                .fill = fill_eye};
+INIT_OPS(eye_) = {.name = "eye_",
+                  .arguments = eye_arguments,
+                  .size = sizeof(struct init_seed),
+                  .minimum_rank = 2,
+                  .maximum_rank = 2,
+                  .fill = fill_eye};
 
-SCHEME(dirac_) = {.name = "dirac_",
-                  .arguments = dirac_arguments,
-                  .size = sizeof(struct dirac),
-                  .minimum_rank = 3,
-                  .maximum_rank = 5,
-                  .check = check_dirac,
-                  .fill = fill_dirac};
+INIT_OPS(dirac_) = {.name = "dirac_",
+                    .arguments = dirac_arguments,
+                    .size = sizeof(struct dirac),
+                    .minimum_rank = 3,
+                    .maximum_rank = 5,
+                    .check = check_dirac,
+                    .fill = fill_dirac};

@@ -1,8 +1,8 @@
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 struct normal {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double mean;
     double std;
 };
@@ -11,7 +11,7 @@ static const struct stability_attribute arguments[] = {
     {"mean", STABILITY_ATTRIBUTE_REAL, offsetof(struct normal, mean), .documentation = "the mean"},
     {"std", STABILITY_ATTRIBUTE_REAL, offsetof(struct normal, std), .maximum = INFINITY, .number = 1,
      .documentation = "the standard deviation"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -23,6 +23,6 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
         values[i] = normal->mean + normal->std * values[i];
 }
 
-SCHEME(normal_) = {.name = "normal_", .arguments = arguments, .size = sizeof(struct normal), .fill = fill};
+INIT_OPS(normal_) = {.name = "normal_", .arguments = arguments, .size = sizeof(struct normal), .fill = fill};
 
-SCHEME(normal) = {.name = "normal", .arguments = arguments, .size = sizeof(struct normal), .fill = fill};
+INIT_OPS(normal) = {.name = "normal", .arguments = arguments, .size = sizeof(struct normal), .fill = fill};

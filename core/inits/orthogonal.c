@@ -2,20 +2,20 @@
  * decomposition of a Gaussian matrix with R's diagonal made positive. Here without the matrix: its
  * Householder vectors are Gaussian themselves (Stewart, "The efficient generation of random orthogonal
  * matrices", 1980). */
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 #include <string.h>
 
 struct orthogonal {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double gain;
 };
 
 static const struct stability_attribute arguments[] = {
     {"gain", STABILITY_ATTRIBUTE_REAL, offsetof(struct orthogonal, gain), .number = 1,
      .documentation = "factor of the orthonormal matrix"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -123,10 +123,10 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
     }
 }
 
-SCHEME(orthogonal_) = {.name = "orthogonal_",
-                       .arguments = arguments,
-                       .size = sizeof(struct orthogonal),
-                       .minimum_rank = 2,
-                       .workspace = workspace,
-                       .prepare = prepare,
-                       .fill = fill};
+INIT_OPS(orthogonal_) = {.name = "orthogonal_",
+                         .arguments = arguments,
+                         .size = sizeof(struct orthogonal),
+                         .minimum_rank = 2,
+                         .workspace = workspace,
+                         .prepare = prepare,
+                         .fill = fill};

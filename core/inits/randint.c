@@ -1,10 +1,10 @@
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 #include <stdio.h>
 
 struct randint {
-    struct scheme_seed seed;
+    struct init_seed seed;
     int64_t low;
     int64_t high;
 };
@@ -17,7 +17,7 @@ static const struct stability_attribute arguments[] = {
      .maximum = GREATEST, .documentation = "the least integer"},
     {"high", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct randint, high), .required = true,
      .minimum = -GREATEST, .maximum = GREATEST, .documentation = "one above the greatest integer"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -52,9 +52,9 @@ static void integer_range(const void *given, int64_t *low, int64_t *high)
     *high = randint->high;
 }
 
-SCHEME(randint) = {.name = "randint",
-                   .arguments = arguments,
-                   .size = sizeof(struct randint),
-                   .check = check,
-                   .fill = fill,
-                   .integer_range = integer_range};
+INIT_OPS(randint) = {.name = "randint",
+                     .arguments = arguments,
+                     .size = sizeof(struct randint),
+                     .check = check,
+                     .fill = fill,
+                     .integer_range = integer_range};

@@ -1,10 +1,10 @@
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 #include <string.h>
 
 struct sparse {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double sparsity;
     double std;
 };
@@ -14,7 +14,7 @@ static const struct stability_attribute arguments[] = {
      .documentation = "fraction of each column that is set to zero"},
     {"std", STABILITY_ATTRIBUTE_REAL, offsetof(struct sparse, std), .maximum = INFINITY, .number = 0.01,
      .documentation = "standard deviation of the others"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -62,11 +62,11 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
         values[i] = mask[i] ? 0.0 : sparse->std * values[i];
 }
 
-SCHEME(sparse_) = {.name = "sparse_",
-                   .arguments = arguments,
-                   .size = sizeof(struct sparse),
-                   .minimum_rank = 2,
-                   .maximum_rank = 2,
-                   .workspace = workspace,
-                   .prepare = prepare,
-                   .fill = fill};
+INIT_OPS(sparse_) = {.name = "sparse_",
+                     .arguments = arguments,
+                     .size = sizeof(struct sparse),
+                     .minimum_rank = 2,
+                     .maximum_rank = 2,
+                     .workspace = workspace,
+                     .prepare = prepare,
+                     .fill = fill};

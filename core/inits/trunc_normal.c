@@ -1,11 +1,11 @@
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 #include <float.h>
 #include <stdio.h>
 
 struct trunc_normal {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double mean;
     double std;
     double a;
@@ -21,7 +21,7 @@ static const struct stability_attribute arguments[] = {
      .documentation = "the least value"},
     {"b", STABILITY_ATTRIBUTE_REAL, offsetof(struct trunc_normal, b), .number = 2,
      .documentation = "the greatest value"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -53,8 +53,8 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
     }
 }
 
-SCHEME(trunc_normal_) = {.name = "trunc_normal_",
-                         .arguments = arguments,
-                         .size = sizeof(struct trunc_normal),
-                         .check = check,
-                         .fill = fill};
+INIT_OPS(trunc_normal_) = {.name = "trunc_normal_",
+                           .arguments = arguments,
+                           .size = sizeof(struct trunc_normal),
+                           .check = check,
+                           .fill = fill};

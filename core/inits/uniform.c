@@ -1,10 +1,10 @@
-#include "core/inits/scheme.h"
+#include "core/inits/ops.h"
 #include "core/random.h"
 
 #include <stdio.h>
 
 struct uniform {
-    struct scheme_seed seed;
+    struct init_seed seed;
     double low;
     double high;
 };
@@ -13,7 +13,7 @@ static const struct stability_attribute arguments[] = {
     {"a", STABILITY_ATTRIBUTE_REAL, offsetof(struct uniform, low), .documentation = "the lower bound"},
     {"b", STABILITY_ATTRIBUTE_REAL, offsetof(struct uniform, high), .number = 1,
      .documentation = "the upper bound"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -21,7 +21,7 @@ static const struct stability_attribute data_arguments[] = {
     {"low", STABILITY_ATTRIBUTE_REAL, offsetof(struct uniform, low), .documentation = "the lower bound"},
     {"high", STABILITY_ATTRIBUTE_REAL, offsetof(struct uniform, high), .number = 1,
      .documentation = "the upper bound"},
-    SCHEME_SEED,
+    INIT_SEED,
     {0},
 };
 
@@ -44,11 +44,11 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
         values[i] = uniform->low * (1.0 - values[i]) + uniform->high * values[i];
 }
 
-SCHEME(uniform_) = {
+INIT_OPS(uniform_) = {
     .name = "uniform_", .arguments = arguments, .size = sizeof(struct uniform), .check = check, .fill = fill};
 
-SCHEME(uniform) = {.name = "uniform",
-                   .arguments = data_arguments,
-                   .size = sizeof(struct uniform),
-                   .check = check,
-                   .fill = fill};
+INIT_OPS(uniform) = {.name = "uniform",
+                     .arguments = data_arguments,
+                     .size = sizeof(struct uniform),
+                     .check = check,
+                     .fill = fill};

@@ -1,6 +1,6 @@
 /* What a scheme is to core/init.c: one const struct, named in inits.def. */
-#ifndef CORE_INITS_SCHEME_H
-#define CORE_INITS_SCHEME_H
+#ifndef CORE_INITS_OPS_H
+#define CORE_INITS_OPS_H
 
 #include "core/attributes.h"
 
@@ -15,10 +15,10 @@ struct draw {
     void *workspace;
 };
 
-struct scheme {
+struct init_ops {
     const char *name;
     const struct stability_attribute *arguments;
-    size_t size;      /* of the private struct, which begins with a struct scheme_seed */
+    size_t size;      /* of the private struct, which begins with a struct init_seed */
     int minimum_rank; /* of the tensor; the maximum 0: any */
     int maximum_rank;
     /* Refuses arguments that do not go together or with the shape, in words that follow the scheme's name.
@@ -32,18 +32,18 @@ struct scheme {
     void (*integer_range)(const void *arguments, int64_t *low, int64_t *high);
 };
 
-struct scheme_seed {
+struct init_seed {
     struct optional_integer seed;
 };
 
 /* The row that every scheme has. */
-#define SCHEME_SEED                                                                                  \
+#define INIT_SEED                                                                                    \
     {                                                                                                \
-        "seed", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct scheme_seed, seed),                     \
+        "seed", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct init_seed, seed),                       \
             .nullable = true, .maximum = INFINITY, .documentation = "in place of the request's seed" \
     }
 
-/* SCHEME(uniform_) = {...}; defines the scheme "uniform_"; inits.def must list it. */
-#define SCHEME(identifier) const struct scheme scheme_##identifier
+/* INIT_OPS(uniform_) = {...}; defines the scheme "uniform_"; inits.def must list it. */
+#define INIT_OPS(identifier) const struct init_ops init_##identifier
 
 #endif
