@@ -113,9 +113,9 @@ static inline void broadcast_accumulate(double *sums, int64_t step, const real *
             sums[i] += (double)row[i];
 }
 
-/* part = factor * the sum of `whole` over the dimensions along which `part` is broadcast; `sums` is a
- * workspace of as many float64 as `part` has elements. */
-static inline void broadcast_sum(const real *whole, const struct stability_shape *whole_shape, double factor,
+/* part = the sum of `whole` over the dimensions along which `part` is broadcast, divided by `divisor`; `sums`
+ * is a workspace of as many float64 as `part` has elements. */
+static inline void broadcast_sum(const real *whole, const struct stability_shape *whole_shape, double divisor,
                                  real *part, const struct stability_shape *part_shape, double *sums)
 {
     int64_t count = stability_shape_count(part_shape);
@@ -126,7 +126,7 @@ static inline void broadcast_sum(const real *whole, const struct stability_shape
          more = broadcast_next(&walk))
         broadcast_accumulate(sums + walk.operand[0], walk.step[0], whole + walk.whole, walk.row);
     for (int64_t i = 0; i < count; i++)
-        part[i] = (real)(factor * sums[i]);
+        part[i] = (real)(sums[i] / divisor);
 }
 
 #endif

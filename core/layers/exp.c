@@ -1,0 +1,36 @@
+/* y = eˣ = y'. */
+#include "core/layers/explain.h"
+
+static void forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = exp(x[i]);
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    const real *y = pass->outputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = dy[i] * y[i];
+}
+
+static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+{
+    if (backward)
+        return false;
+    snprintf(text, size, "exp(%.6g) overflows " REAL_NAME, explain_element(&pass->inputs[0], element));
+    return true;
+}
+
+LAYER_OPS(Exp) = {
+    .type = {"Exp", "torch.exp", "exp(x)", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = forward,
+    .backward = backward,
+    .unread = LAYER_UNREAD_INPUTS,
+    .explain = explain,
+};

@@ -1,0 +1,79 @@
+/* log x with y' = 1 / x, and log(1 + x) with y' = 1 / (1 + x). */
+#include "core/layers/explain.h"
+
+static void log_forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = log(x[i]);
+}
+
+static void log_backward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = dy[i] / x[i];
+}
+
+static void log1p_forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = log1p(x[i]);
+}
+
+static void log1p_backward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = dy[i] / (1 + x[i]);
+}
+
+static bool explain_as(const char *function, double zero, const struct layer_pass *pass, bool backward,
+                       int64_t element, char *text, size_t size)
+{
+    double x = explain_element(&pass->inputs[0], element);
+    if (backward)
+        snprintf(text, size, "the derivative of %s overflows " REAL_NAME " at %.6g", function, x);
+    else if (x == zero)
+        snprintf(text, size, "%s(%g): minus infinity", function, x);
+    else
+        snprintf(text, size, "%s(%.6g): no number, below %g", function, x, zero);
+    return true;
+}
+
+static bool log_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
+                        size_t size)
+{
+    return explain_as("log", 0, pass, backward, element, text, size);
+}
+
+static bool log1p_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
+                          size_t size)
+{
+    return explain_as("log1p", -1, pass, backward, element, text, size);
+}
+
+LAYER_OPS(Log) = {
+    .type = {"Log", "torch.log", "log(x), natural", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = log_forward,
+    .backward = log_backward,
+    .unread = LAYER_UNREAD_OUTPUTS,
+    .explain = log_explain,
+};
+
+LAYER_OPS(Log1p) = {
+    .type = {"Log1p", "torch.log1p", "log(1 + x), exact near 0", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = log1p_forward,
+    .backward = log1p_backward,
+    .unread = LAYER_UNREAD_OUTPUTS,
+    .explain = log1p_explain,
+};
