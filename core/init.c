@@ -24,6 +24,7 @@ static const char *const names[] = {
 };
 
 struct init {
+    const char *name;
     const struct init_ops *scheme;
     const struct init_seed *arguments;
 };
@@ -33,12 +34,13 @@ const char *const *stability_init_names(void)
     return names;
 }
 
-static const struct init_ops *find_scheme(const char *name)
+/* The index of a scheme, or -1. */
+static int find_scheme(const char *name)
 {
-    for (size_t i = 0; names[i]; i++)
+    for (int i = 0; names[i]; i++)
         if (!strcmp(names[i], name))
-            return schemes[i];
-    return NULL;
+            return i;
+    return -1;
 }
 
 static bool fail_unknown(const char *name, const char *pointer, struct stability_error *error)
@@ -49,9 +51,10 @@ static bool fail_unknown(const char *name, const char *pointer, struct stability
                           nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-static bool check_rank(const struct init_ops *scheme, const struct stability_shape *shape,
-                       const char *pointer, struct stability_error *error)
+static bool check_rank(const struct init *init, const struct stability_shape *shape, const char *pointer,
+                       struct stability_error *error)
 {
+    const struct init_ops *scheme = init->scheme;
     bool bounded = scheme->maximum_rank > 0;
     if (shape->rank >= scheme->minimum_rank && (!bounded || shape->rank <= scheme->maximum_rank))
         return true;
@@ -63,7 +66,7 @@ static bool check_rank(const struct init_ops *scheme, const struct stability_sha
     else
         snprintf(range, sizeof range, "%d to %d", scheme->minimum_rank, scheme->maximum_rank);
     return stability_fail(error, STABILITY_ERROR_SHAPE_MISMATCH, pointer,
-                          "'%s' needs a tensor of %s dimensions, got shape %s", scheme->name, range,
+                          "'%s' needs a tensor of %s dimensions, got shape %s", init->name, range,
                           stability_shape_text(shape, text));
 }
 
@@ -73,31 +76,30 @@ static bool check_arguments(const struct init *init, const struct stability_shap
     char message[256];
     if (!init->scheme->check || init->scheme->check(init->arguments, shape, message, sizeof message))
         return true;
-    return stability_fail(error, STABILITY_ERROR_INVALID_ATTRIBUTE, pointer, "'%s' %s", init->scheme->name,
-                          message);
+    return stability_fail(error, STABILITY_ERROR_INVALID_ATTRIBUTE, pointer, "'%s' %s", init->name, message);
 }
 
 const struct init *init_read(const struct stability_recipe *recipe, const struct stability_shape *shape,
                              const char *pointer, struct arena *arena, struct stability_error *error)
 {
-    const struct init_ops *scheme = find_scheme(recipe->name);
-    if (!scheme) {
+    int index = find_scheme(recipe->name);
+    if (index < 0) {
         fail_unknown(recipe->name, pointer, error);
         return NULL;
     }
+    const struct init_ops *scheme = schemes[index];
     struct init *init = arena_allocate(arena, sizeof *init);
     void *arguments = arena_allocate(arena, scheme->size);
-    const char *owner = arena_format(arena, "'%s'", scheme->name);
+    const char *owner = arena_format(arena, "'%s'", names[index]);
     if (!init || !arguments || !owner) {
         stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, pointer,
                        "there is no memory for an initialisation");
         return NULL;
     }
-    init->scheme = scheme;
-    init->arguments = arguments;
+    *init = (struct init){names[index], scheme, arguments};
     struct attribute_scope scope = {owner, pointer, arena};
     if (!attributes_read(scheme->arguments, &recipe->arguments, arguments, &scope, error) ||
-        !check_rank(scheme, shape, pointer, error) || !check_arguments(init, shape, pointer, error))
+        !check_rank(init, shape, pointer, error) || !check_arguments(init, shape, pointer, error))
         return NULL;
     return init;
 }

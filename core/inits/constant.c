@@ -39,13 +39,9 @@ static void fill_ones(const struct draw *draw, int64_t first, size_t count, doub
     fill_with(1.0, count, values);
 }
 
-INIT_OPS(constant_) = {.name = "constant_",
-                       .arguments = constant_arguments,
-                       .size = sizeof(struct constant),
-                       .fill = fill_constant};
+INIT_OPS(constant_) = {
+    .arguments = constant_arguments, .size = sizeof(struct constant), .fill = fill_constant};
 
-INIT_OPS(zeros_) = {
-    .name = "zeros_", .arguments = no_arguments, .size = sizeof(struct init_seed), .fill = fill_zeros};
+INIT_OPS(zeros_) = {.arguments = no_arguments, .size = sizeof(struct init_seed), .fill = fill_zeros};
 
-INIT_OPS(ones_) = {
-    .name = "ones_", .arguments = no_arguments, .size = sizeof(struct init_seed), .fill = fill_ones};
+INIT_OPS(ones_) = {.arguments = no_arguments, .size = sizeof(struct init_seed), .fill = fill_ones};

@@ -125,26 +125,18 @@ static void kaiming_normal(const struct draw *draw, int64_t first, size_t count,
     fill_normal(kaiming_std(draw), draw, first, count, values);
 }
 
-INIT_OPS(xavier_uniform_) = {.name = "xavier_uniform_",
-                             .arguments = xavier_arguments,
-                             .size = sizeof(struct xavier),
-                             .minimum_rank = 2,
-                             .fill = xavier_uniform};
+INIT_OPS(xavier_uniform_) = {
+    .arguments = xavier_arguments, .size = sizeof(struct xavier), .minimum_rank = 2, .fill = xavier_uniform};
 
-INIT_OPS(xavier_normal_) = {.name = "xavier_normal_",
-                            .arguments = xavier_arguments,
-                            .size = sizeof(struct xavier),
-                            .minimum_rank = 2,
-                            .fill = xavier_normal};
+INIT_OPS(xavier_normal_) = {
+    .arguments = xavier_arguments, .size = sizeof(struct xavier), .minimum_rank = 2, .fill = xavier_normal};
 
-INIT_OPS(kaiming_uniform_) = {.name = "kaiming_uniform_",
-                              .arguments = kaiming_arguments,
+INIT_OPS(kaiming_uniform_) = {.arguments = kaiming_arguments,
                               .size = sizeof(struct kaiming),
                               .minimum_rank = 2,
                               .fill = kaiming_uniform};
 
-INIT_OPS(kaiming_normal_) = {.name = "kaiming_normal_",
-                             .arguments = kaiming_arguments,
+INIT_OPS(kaiming_normal_) = {.arguments = kaiming_arguments,
                              .size = sizeof(struct kaiming),
                              .minimum_rank = 2,
                              .fill = kaiming_normal};

@@ -55,15 +55,13 @@ static void fill_dirac(const struct draw *draw, int64_t first, size_t count, dou
     }
 }
 
-INIT_OPS(eye_) = {.name = "eye_",
-                  .arguments = eye_arguments,
+INIT_OPS(eye_) = {.arguments = eye_arguments,
                   .size = sizeof(struct init_seed),
                   .minimum_rank = 2,
                   .maximum_rank = 2,
                   .fill = fill_eye};
 
-INIT_OPS(dirac_) = {.name = "dirac_",
-                    .arguments = dirac_arguments,
+INIT_OPS(dirac_) = {.arguments = dirac_arguments,
                     .size = sizeof(struct dirac),
                     .minimum_rank = 3,
                     .maximum_rank = 5,

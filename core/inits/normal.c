@@ -23,6 +23,6 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
         values[i] = normal->mean + normal->std * values[i];
 }
 
-INIT_OPS(normal_) = {.name = "normal_", .arguments = arguments, .size = sizeof(struct normal), .fill = fill};
+INIT_OPS(normal_) = {.arguments = arguments, .size = sizeof(struct normal), .fill = fill};
 
-INIT_OPS(normal) = {.name = "normal", .arguments = arguments, .size = sizeof(struct normal), .fill = fill};
+INIT_OPS(normal) = {.arguments = arguments, .size = sizeof(struct normal), .fill = fill};

@@ -16,7 +16,6 @@ struct draw {
 };
 
 struct init_ops {
-    const char *name;
     const struct stability_attribute *arguments;
     size_t size;      /* of the private struct, which begins with a struct init_seed */
     int minimum_rank; /* of the tensor; the maximum 0: any */

@@ -123,8 +123,7 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
     }
 }
 
-INIT_OPS(orthogonal_) = {.name = "orthogonal_",
-                         .arguments = arguments,
+INIT_OPS(orthogonal_) = {.arguments = arguments,
                          .size = sizeof(struct orthogonal),
                          .minimum_rank = 2,
                          .workspace = workspace,

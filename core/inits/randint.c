@@ -52,8 +52,7 @@ static void integer_range(const void *given, int64_t *low, int64_t *high)
     *high = randint->high;
 }
 
-INIT_OPS(randint) = {.name = "randint",
-                     .arguments = arguments,
+INIT_OPS(randint) = {.arguments = arguments,
                      .size = sizeof(struct randint),
                      .check = check,
                      .fill = fill,

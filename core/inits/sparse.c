@@ -62,8 +62,7 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
         values[i] = mask[i] ? 0.0 : sparse->std * values[i];
 }
 
-INIT_OPS(sparse_) = {.name = "sparse_",
-                     .arguments = arguments,
+INIT_OPS(sparse_) = {.arguments = arguments,
                      .size = sizeof(struct sparse),
                      .minimum_rank = 2,
                      .maximum_rank = 2,

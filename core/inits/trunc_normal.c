@@ -53,8 +53,5 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
     }
 }
 
-INIT_OPS(trunc_normal_) = {.name = "trunc_normal_",
-                           .arguments = arguments,
-                           .size = sizeof(struct trunc_normal),
-                           .check = check,
-                           .fill = fill};
+INIT_OPS(trunc_normal_) = {
+    .arguments = arguments, .size = sizeof(struct trunc_normal), .check = check, .fill = fill};

@@ -44,11 +44,7 @@ static void fill(const struct draw *draw, int64_t first, size_t count, double *v
         values[i] = uniform->low * (1.0 - values[i]) + uniform->high * values[i];
 }
 
-INIT_OPS(uniform_) = {
-    .name = "uniform_", .arguments = arguments, .size = sizeof(struct uniform), .check = check, .fill = fill};
+INIT_OPS(uniform_) = {.arguments = arguments, .size = sizeof(struct uniform), .check = check, .fill = fill};
 
-INIT_OPS(uniform) = {.name = "uniform",
-                     .arguments = data_arguments,
-                     .size = sizeof(struct uniform),
-                     .check = check,
-                     .fill = fill};
+INIT_OPS(uniform) = {
+    .arguments = data_arguments, .size = sizeof(struct uniform), .check = check, .fill = fill};
