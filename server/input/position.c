@@ -47,8 +47,11 @@ static const char *skip_string(const char *text, const char *end)
 
 static bool at_key(const struct walk *walk)
 {
+    if (*walk->text != '"' || walk->depth == 0) {
+        return false;
+    }
     const struct level *level = &walk->levels[walk->depth - 1];
-    return *walk->text == '"' && walk->depth > 0 && level->object && level->key == NULL;
+    return level->object && level->key == NULL;
 }
 
 /* Moves over one token, or one byte of a number, a literal or whitespace. */
