@@ -181,7 +181,7 @@ size_t decimal_shortest(double value, char text[DECIMAL_SHORTEST])
     if (bits >> 63 == 1) {
         *end++ = '-';
     }
-    char digits[20];
+    char digits[20] = {0};
     int point;
     struct decimal zero = {0, 0};
     int count = write_digits(binary.significand == 0 ? zero : shortest(binary), digits, &point);

@@ -8,7 +8,7 @@
 /* That many reallocations succeed, the next one fails, later ones succeed; -1: none fails. */
 static long reallocations_before_failure = -1;
 
-static void *failing_realloc(void *pointer, size_t size)
+__attribute__((noinline)) static void *failing_realloc(void *pointer, size_t size)
 {
     if (reallocations_before_failure == 0) {
         reallocations_before_failure = -1;
