@@ -108,10 +108,18 @@ struct layer_ops {
     void (*copy)(const void *attributes, int index, struct layer_copy *copy);
     /* Dimension of an output that counts time steps, or -1; recurrent types only. */
     int (*time_dim)(const void *attributes, const struct stability_shape *output);
-    /* Types with kinks (ReLU, Abs, max pooling): a hash of which side or element every output comes from, after a
-     * forward pass (see core/real/switches.h). Equal hashes on both sides of a step mean that the step crossed no kink.
-     * NULL: the type is differentiable everywhere. */
+    /* Types with kinks (ReLU, Abs, max pooling): a hash of which side or element every output comes from,
+     * after a forward pass (see core/real/switches.h). Equal hashes on both sides of a step mean that the
+     * step crossed no kink. NULL: the type is differentiable everywhere. */
     uint64_t (*switches)(const struct layer_pass *pass);
+    /* Shortcuts of a gradient check; a column is an index into the last dimension, with one element in each
+     * of its rows. parameter_column: adding `step` to one element of a parameter (by its row) adds `change`
+     * (reals, one for each row) to one column of the output: fills it in and returns the column.
+     * input_column: the same where `change` was added to one column of the input: writes all of the output,
+     * which is `base` (reals) without it. NULL: no shortcut. */
+    int64_t (*parameter_column)(const struct layer_pass *pass, int parameter, int64_t element, double step,
+                                void *change);
+    void (*input_column)(const struct layer_pass *pass, int64_t column, const void *change, const void *base);
     /* Says, for the first non-finite element of a pass whose operands were finite, how it arose ("exp(91.3)
      * overflows float32"); NULL or false: told from the element and the operands alone. */
     bool (*explain)(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size);
@@ -154,8 +162,8 @@ struct loss_ops {
     struct stability_loss_type type;
     size_t attributes_size;
     bool (*shape)(struct loss_shapes *shapes);
-    double (*forward)(const struct loss_pass *pass); /* the loss, accumulated in float64 */
-    void (*backward)(const struct loss_pass *pass);  /* overwrites the input gradients */
+    double (*forward)(const struct loss_pass *pass);    /* the loss, accumulated in float64 */
+    void (*backward)(const struct loss_pass *pass);     /* overwrites the input gradients */
     uint64_t (*switches)(const struct loss_pass *pass); /* as in struct layer_ops */
 };
 

@@ -64,6 +64,37 @@ static void backward(const struct layer_pass *pass)
                     pass->parameter_gradients[WEIGHT].data, pass->parameter_gradients[BIAS].data);
 }
 
+static int64_t parameter_column(const struct layer_pass *pass, int parameter, int64_t element, double step,
+                                void *change)
+{
+    const struct linear *linear = pass->attributes;
+    const real *x = pass->inputs[0].data;
+    real *added = change;
+    int64_t rows = pass->inputs[0].count / linear->in_features;
+    int64_t in = element % linear->in_features;
+    for (int64_t r = 0; r < rows; r++)
+        added[r] = parameter == WEIGHT ? (real)step * x[r * linear->in_features + in] : (real)step;
+    return parameter == WEIGHT ? element / linear->in_features : element;
+}
+
+static void input_column(const struct layer_pass *pass, int64_t column, const void *change, const void *base)
+{
+    enum { BLOCK = 256 };
+    const struct linear *linear = pass->attributes;
+    const real *weight = pass->parameters[WEIGHT].data, *added = change, *before = base;
+    real *y = pass->outputs[0].data;
+    real factors[BLOCK];
+    int64_t rows = pass->inputs[0].count / linear->in_features, width = linear->out_features;
+    for (int64_t start = 0; start < width; start += BLOCK) {
+        int64_t count = width - start < BLOCK ? width - start : BLOCK;
+        for (int64_t o = 0; o < count; o++)
+            factors[o] = weight[(start + o) * linear->in_features + column];
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t o = 0; o < count; o++)
+                y[r * width + start + o] = before[r * width + start + o] + added[r] * factors[o];
+    }
+}
+
 LAYER_OPS(Linear) = {
     .type = {.type = "Linear",
              .torch = "torch.nn.Linear",
@@ -77,4 +108,6 @@ LAYER_OPS(Linear) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .parameter_column = parameter_column,
+    .input_column = input_column,
 };
