@@ -1,0 +1,40 @@
+/* y = x σ(x) with σ(x) = 1 / (1 + e⁻ˣ), y' = σ(x) (1 + x (1 - σ(x))). */
+#include "core/layer.h"
+#include "core/real/real.h"
+
+static real sigmoid(real x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static real derivative(real x)
+{
+    real s = sigmoid(x);
+    return s * (1 + x * (1 - s));
+}
+
+static void forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = x[i] * sigmoid(x[i]);
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = dy[i] * derivative(x[i]);
+}
+
+LAYER_OPS(SiLU) = {
+    .type = {"SiLU", "torch.nn.SiLU", "x / (1 + exp(-x))", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = forward,
+    .backward = backward,
+    .activation = &(const struct layer_activation){.greatest_derivative = 1.1},
+    .unread = LAYER_UNREAD_OUTPUTS,
+};

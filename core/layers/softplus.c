@@ -1,0 +1,51 @@
+/* y = log(1 + exp(beta x)) / beta, and x itself where that is the same: beta x > threshold.
+ * y' = 1 / (1 + exp(-beta x)). */
+#include "core/layer.h"
+#include "core/real/real.h"
+
+struct softplus {
+    double beta;
+    double threshold;
+};
+
+static const struct stability_attribute attributes[] = {
+    {"beta", STABILITY_ATTRIBUTE_REAL, offsetof(struct softplus, beta), .number = 1,
+     .documentation = "sharpness of the bend"},
+    {"threshold", STABILITY_ATTRIBUTE_REAL, offsetof(struct softplus, threshold), .number = 20,
+     .documentation = "beta x above which y is x"},
+    {0},
+};
+
+static void forward(const struct layer_pass *pass)
+{
+    const struct softplus *attribute = pass->attributes;
+    const real beta = (real)attribute->beta;
+    const real threshold = (real)attribute->threshold;
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = beta * x[i] > threshold ? x[i] : log1p(exp(beta * x[i])) / beta;
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    const struct softplus *attribute = pass->attributes;
+    const real beta = (real)attribute->beta;
+    const real threshold = (real)attribute->threshold;
+    const real *x = pass->inputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = beta * x[i] > threshold ? dy[i] : dy[i] / (1 + exp(-beta * x[i]));
+}
+
+LAYER_OPS(Softplus) = {
+    .type = {"Softplus", "torch.nn.Softplus", "log(1 + exp(beta x)) / beta", .minimum_inputs = 1,
+             .maximum_inputs = 1, .attributes = attributes},
+    .attributes_size = sizeof(struct softplus),
+    .shape = layer_shape_same,
+    .forward = forward,
+    .backward = backward,
+    .activation = &(const struct layer_activation){.greatest_derivative = 1},
+    .unread = LAYER_UNREAD_OUTPUTS,
+};

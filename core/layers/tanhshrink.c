@@ -1,0 +1,34 @@
+/* y = x - tanh x, y' = tanh² x. */
+#include "core/layer.h"
+#include "core/real/real.h"
+
+static real square(real x)
+{
+    return x * x;
+}
+
+static void forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = x[i] - tanh(x[i]);
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = dy[i] * square(tanh(x[i]));
+}
+
+LAYER_OPS(Tanhshrink) = {
+    .type = {"Tanhshrink", "torch.nn.Tanhshrink", "x - tanh(x)", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = forward,
+    .backward = backward,
+    .activation = &(const struct layer_activation){.greatest_derivative = 1},
+    .unread = LAYER_UNREAD_OUTPUTS,
+};
