@@ -47,13 +47,13 @@ def test_help():
 
 def test_unknown_words():
     for arguments, message in [
-        (["serv"], b"no command 'serv'; did you mean 'serve'?"),
-        (["serve", "--prot", "1"], b"no option '--prot'; did you mean 'port'?"),
+        (["serv"], b"no command 'serv': did you mean 'serve'?"),
+        (["serve", "--prot", "1"], b"no option '--prot': did you mean 'port'?"),
         (["serve", "--format", "json"], b"no option '--format'"),
         (["serve", "file"], b"'file' is one too many"),
         (["check"], b"check needs a FILE"),
         (["check", "a", "b"], b"'b' is one too many"),
-        (["check", "--format", "txt", "-"], b"no format 'txt'; did you mean 'text'?"),
+        (["check", "--format", "txt", "-"], b"no format 'txt': did you mean 'text'?"),
         (["check", "--fail-on", "fatal", "-"], b"error, warning or info, not 'fatal'"),
         (["check", "--fail-on"], b"--fail-on needs a value"),
         (["check", "/nowhere/file.json"], b"/nowhere/file.json cannot be opened: No such file or directory"),
@@ -151,7 +151,7 @@ def test_check():
 
 def test_check_of_bad_input():
     result = run("check", "-", data=b'{\n  "model": nonsense\n}')
-    assert result.returncode == 2 and re.match(rb"stabilityd: -:2:12: ", result.stderr) and not result.stdout, result
+    assert result.returncode == 2 and re.match(rb"stabilityd: -: line 2, column 12: ", result.stderr) and not result.stdout, result
     body = model()
     body["model"]["layers"][0]["type"] = "Linaer"
     result = run("check", "-", data=json.dumps(body).encode())

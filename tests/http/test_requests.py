@@ -80,7 +80,7 @@ def test_parameters():
         def refused(query, detail):
             assert_problem(server.request("POST", "/v1/diagnose?" + query, model()), 400, "invalid-parameter", detail)
 
-        refused("formt=json", "'formt'; did you mean 'format'")
+        refused("formt=json", "'formt': did you mean 'format'")
         refused("fail-on=error", "did you mean 'fail_on'")
         refused("zzz", "no query parameter 'zzz'")
         refused("format=json&format=text", "'format' comes twice")
