@@ -40,17 +40,6 @@ static bool read_file(const char *name, struct buffer *body, struct stability_er
     return done;
 }
 
-static int fail(const char *file, const struct diagnosis *diagnosis)
-{
-    const struct input_position *position = &diagnosis->position;
-    if (!position->known) {
-        return usage_fail(&diagnosis->error);
-    }
-    fprintf(stderr, "stabilityd: %s:%lld:%lld: %s\n", file, (long long)position->line,
-            (long long)position->column, diagnosis->error.message);
-    return COMMAND_USAGE;
-}
-
 static int print(const struct diagnosis *diagnosis)
 {
     fwrite(diagnosis->body.data, 1, diagnosis->body.length, stdout);
@@ -61,23 +50,36 @@ static int print(const struct diagnosis *diagnosis)
     return diagnosis->fails ? COMMAND_FINDINGS : COMMAND_SUCCESS;
 }
 
+/* Diagnoses the request that `body` holds and prints its report. */
+static int check(const char *file, const struct buffer *body, const struct report_choice *choice)
+{
+    const struct diagnosis_call call = {
+        .body = body->data, .length = body->length, .choice = *choice, .limits = stability_default_limits};
+    struct diagnosis diagnosis = {0};
+    int status;
+    if (diagnosis_run(&call, &diagnosis)) {
+        status = print(&diagnosis);
+    } else {
+        status = usage_fail(file, &diagnosis.error);
+    }
+    diagnosis_free(&diagnosis);
+    return status;
+}
+
 int command_check(int count, char *const *arguments)
 {
     struct config config;
-    struct diagnosis_call call = {.limits = stability_default_limits};
-    struct diagnosis diagnosis = {0};
+    struct stability_error error = {0};
+    struct report_choice choice = {0};
     struct buffer body = {0};
     int status;
     if (!usage_read(&config, CONFIG_CHECK, count, arguments, &status)) {
         return status;
     }
-    bool ready = report_choose_format(&call.choice, config.format, &diagnosis.error) &&
-                 report_choose_fail_on(&call.choice, config.fail_on, &diagnosis.error) &&
-                 stability_initialize(&diagnosis.error) && read_file(config.file, &body, &diagnosis.error);
-    call.body = body.data;
-    call.length = body.length;
-    status = ready && diagnosis_run(&call, &diagnosis) ? print(&diagnosis) : fail(config.file, &diagnosis);
-    diagnosis_free(&diagnosis);
+    bool ready = report_choose_format(&choice, config.format, &error) &&
+                 report_choose_fail_on(&choice, config.fail_on, &error) && stability_initialize(&error) &&
+                 read_file(config.file, &body, &error);
+    status = ready ? check(config.file, &body, &choice) : usage_fail(NULL, &error);
     buffer_free(&body);
     return status;
 }

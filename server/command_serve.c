@@ -6,6 +6,7 @@
 #include <stability/stability.h>
 
 #include <jansson.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -37,37 +38,49 @@ static bool open_service(struct service *service, const struct config *config, s
     return service->pool != NULL;
 }
 
-/* Threads inherit the mask: so only the one that waits for them gets these signals. */
-static void block_signals(sigset_t *stopping)
+static sem_t stopped;
+static volatile sig_atomic_t stopping_signal;
+
+/* The next signal ends the process at once. */
+static void stop(int number)
 {
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(stopping);
-    sigaddset(stopping, SIGTERM);
-    sigaddset(stopping, SIGINT);
-    pthread_sigmask(SIG_BLOCK, stopping, NULL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    stopping_signal = number;
+    sem_post(&stopped);
 }
 
-/* Waits for the first signal; the next one then ends the process at once. */
-static void wait_for_signal(const sigset_t *stopping)
+/* A handler, not a mask and sigwait: OpenBLAS has threads from before main that would take the signal. */
+static void catch_signals(void)
 {
-    int number = 0;
-    sigwait(stopping, &number);
-    pthread_sigmask(SIG_UNBLOCK, stopping, NULL);
-    log_message(LOG_info, "%s: draining", number == SIGINT ? "SIGINT" : "SIGTERM");
+    struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
+    sem_init(&stopped, 0, 0);
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void wait_for_signal(void)
+{
+    while (sem_wait(&stopped) != 0) {
+    }
+    log_message(LOG_info, "%s: draining", stopping_signal == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 static bool serve(const struct config *config, struct stability_error *error)
 {
     struct service service = {0};
-    sigset_t stopping;
     char url[HTTP_URL_SIZE];
-    block_signals(&stopping);
+    catch_signals();
     struct http_server *server =
         open_service(&service, config, error) ? http_server_new(&service, error) : NULL;
     if (server != NULL) {
         printf("stabilityd " STABILITY_VERSION " listens on %s\nready\n", http_server_url(server, url));
         fflush(stdout);
-        wait_for_signal(&stopping);
+        wait_for_signal();
         atomic_store(&service.draining, true);
         http_server_drain(server);
         log_message(LOG_info, "drained");
@@ -88,7 +101,7 @@ int command_serve(int count, char *const *arguments)
     log_set_level((enum log_level)config.log_level);
     json_object_seed(0); /* before threads start */
     if (!check_address(&config, &error) || !stability_initialize(&error) || !serve(&config, &error)) {
-        return usage_fail(&error);
+        return usage_fail(NULL, &error);
     }
     return COMMAND_SUCCESS;
 }

@@ -16,7 +16,7 @@ const char *nearest_hint(const struct nearest *nearest, const char *word, char h
     const char *name = stability_nearest(word, nearest->names);
     hint[0] = '\0';
     if (name != NULL) {
-        snprintf(hint, NEAREST_HINT, "; did you mean '%s'?", name);
+        snprintf(hint, NEAREST_HINT, ": did you mean '%s'?", name);
     }
     return hint;
 }

@@ -15,7 +15,7 @@ struct nearest {
 
 void nearest_offer(struct nearest *nearest, const char *name);
 
-/* Writes "; did you mean 'NAME'?" into `hint` for the name that `word` was meant to be, or nothing where none
+/* Writes ": did you mean 'NAME'?" into `hint` for the name that `word` was meant to be, or nothing where none
  * is near, and returns `hint`. */
 const char *nearest_hint(const struct nearest *nearest, const char *word, char hint[NEAREST_HINT]);
 

@@ -33,9 +33,9 @@ static int print_help(enum config_command command)
     return COMMAND_SUCCESS;
 }
 
-int usage_fail(const struct stability_error *error)
+int usage_fail(const char *file, const struct stability_error *error)
 {
-    fprintf(stderr, "stabilityd: %s", error->message);
+    fprintf(stderr, "stabilityd: %s%s%s", file == NULL ? "" : file, file == NULL ? "" : ": ", error->message);
     if (error->pointer[0] != '\0') {
         fprintf(stderr, " (at %s)", error->pointer);
     }
@@ -48,7 +48,7 @@ bool usage_read(struct config *config, enum config_command command, int count, c
 {
     struct stability_error error = {0};
     if (!config_read(config, command, count, arguments, &error)) {
-        *status = usage_fail(&error);
+        *status = usage_fail(NULL, &error);
         return false;
     }
     if (config->help) {

@@ -121,8 +121,8 @@ static void refuses(void **unused)
         char *arguments[2];
         const char *message;
     } cases[] = {
-        {CONFIG_SERVE, {"--prot", "1"}, "there is no option '--prot'; did you mean 'port'?"},
-        {CONFIG_SERVE, {"--prot=1"}, "there is no option '--prot'; did you mean 'port'?"},
+        {CONFIG_SERVE, {"--prot", "1"}, "there is no option '--prot': did you mean 'port'?"},
+        {CONFIG_SERVE, {"--prot=1"}, "there is no option '--prot': did you mean 'port'?"},
         {CONFIG_SERVE, {"--xyzzy", "1"}, "there is no option '--xyzzy'"},
         {CONFIG_SERVE, {"--", "1"}, "there is no option '--'"},
         {CONFIG_SERVE, {"-p", "1"}, "the argument '-p' is one too many"},
