@@ -1,0 +1,127 @@
+/* How fast requests are read: text of numbers and base64 become tensors. Each figure is the best of several
+ * runs. */
+#include "server/input/base64.h"
+#include "server/input/number.h"
+#include "server/input/request.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define NUMBERS 2000000
+#define RUNS 7
+
+static const char before[] =
+    "{\"model\": {\"layers\": [], \"loss\": {\"type\": \"MSELoss\"}}, \"data\": {}, \"weights\": {\"w\": ";
+static const char after[] = "}}";
+
+struct text {
+    char *bytes;
+    size_t length;
+};
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void *must_allocate(size_t size)
+{
+    void *memory = malloc(size);
+    if (memory == NULL) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    return memory;
+}
+
+/* Weights as a trained layer has them, and small integers. */
+static double weight(uint64_t i)
+{
+    uint64_t bits = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    bits = (bits ^ bits >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    bits = (bits ^ bits >> 27) * UINT64_C(0x94d049bb133111eb);
+    return 0.1 * ((double)(bits >> 11) / 9007199254740992.0 - 0.5);
+}
+
+/* A request with one weight of NUMBERS elements, written with `format`. */
+static struct text make_numbers(const char *format, double factor)
+{
+    struct text text = {must_allocate(NUMBERS * 32 + 256), 0};
+    text.length = (size_t)sprintf(text.bytes, "%s[", before);
+    for (uint64_t i = 0; i < NUMBERS; i++) {
+        double value = factor == 1 ? weight(i) : trunc(weight(i) * factor);
+        text.length += (size_t)sprintf(text.bytes + text.length, i > 0 ? ", " : "");
+        text.length += (size_t)sprintf(text.bytes + text.length, format, value);
+    }
+    text.length += (size_t)sprintf(text.bytes + text.length, "]%s", after);
+    return text;
+}
+
+static struct text make_base64(void)
+{
+    struct text text = {must_allocate(NUMBERS * 8 / 3 * 4 + 512), 0};
+    text.length = (size_t)sprintf(text.bytes, "%s{\"dtype\": \"float64\", \"shape\": [%d], \"base64\": \"",
+                                  before, NUMBERS / 3 * 3);
+    for (size_t i = 0; i < NUMBERS / 3 * 3 * 8 / 3 * 4; i++) {
+        text.bytes[text.length++] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[i * 37 % 64];
+    }
+    text.length += (size_t)sprintf(text.bytes + text.length, "\"}%s", after);
+    return text;
+}
+
+static void measure_request(const char *name, struct text text)
+{
+    double best = INFINITY;
+    for (int run = 0; run < RUNS; run++) {
+        struct stability_limits limits = {0};
+        struct stability_error error = {0};
+        struct input_position where;
+        double start = seconds();
+        struct input_request *request = input_request_parse(text.bytes, text.length, &limits, &where, &error);
+        double elapsed = seconds() - start;
+        if (request == NULL) {
+            fprintf(stderr, "%s: %s\n", name, error.message);
+            exit(1);
+        }
+        input_request_free(request);
+        best = elapsed < best ? elapsed : best;
+    }
+    printf("%-44s %8.0f MB/s %8.1f ns a number\n", name, 1e-6 * (double)text.length / best,
+           1e9 * best / NUMBERS);
+    free(text.bytes);
+}
+
+static void measure_strtod(struct text text)
+{
+    double best = INFINITY;
+    double sum = 0;
+    for (int run = 0; run < RUNS; run++) {
+        double start = seconds();
+        char *next = text.bytes + strlen(before);
+        for (int i = 0; i < NUMBERS; i++) {
+            sum += strtod(next + 1, &next);
+        }
+        double elapsed = seconds() - start;
+        best = elapsed < best ? elapsed : best;
+    }
+    printf("%-44s %8.0f MB/s %8.1f ns a number%s\n", "  for comparison: strtod",
+           1e-6 * (double)text.length / best, 1e9 * best / NUMBERS, isnan(sum) ? "?" : "");
+    free(text.bytes);
+}
+
+int main(void)
+{
+    measure_request("request, 17 digits (-0.012345678901234567)", make_numbers("%.17g", 1));
+    measure_strtod(make_numbers("%.17g", 1));
+    measure_request("request, 9 digits (-0.0123456789)", make_numbers("%.9g", 1));
+    measure_request("request, integers (-12)", make_numbers("%.0f", 1000));
+    measure_request("request, float64 in base64", make_base64());
+    return 0;
+}
