@@ -120,7 +120,7 @@ static void found_list(const struct stability_value *value, char *buffer)
 static void found_tensor(const struct stability_value *value, char *buffer)
 {
     char shape[STABILITY_SHAPE_TEXT];
-    append(buffer, "a %s tensor of shape %s", stability_dtype_name(value->tensor.dtype),
+    append(buffer, "a tensor of dtype %s and shape %s", stability_dtype_name(value->tensor.dtype),
            stability_shape_text(&value->tensor.shape, shape));
 }
 

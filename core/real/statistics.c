@@ -8,9 +8,11 @@
 typedef double doubles __attribute__((vector_size(VECTOR_BYTES)));
 enum { DOUBLES = VECTOR_BYTES / sizeof(double) };
 
-/* Sums over elements times 2^-scale; `squares` are centred. */
+/* Over elements times 2^-scale. The mean is kept as its distance from an origin among them, so that it does
+ * not lose what distinguishes it from those of other blocks; `squares` are centred. */
 struct sums {
     double count;
+    double origin;
     double mean;
     double squares;
     int scale;
@@ -106,7 +108,9 @@ static struct sums block_sums(const struct block *block, const struct sums *befo
 {
     int scale = block_scale(block);
     double factor = scale ? ldexp(1.0, -scale) : 1.0;
-    double centre = before->scale == scale ? before->mean : (double)block->elements[0] * factor;
+    bool same = before->count > 0 && before->scale == scale;
+    double origin = same ? before->origin : (double)block->elements[0] * factor;
+    double centre = same ? origin + before->mean : origin;
     doubles sums[4] = {0}, squares[4] = {0};
     size_t i = 0;
     for (; i + 4 * DOUBLES <= block->count; i += 4 * DOUBLES) {
@@ -125,11 +129,12 @@ static struct sums block_sums(const struct block *block, const struct sums *befo
     }
     double count = (double)block->count;
     double centred = square - sum * (sum / count);
-    return (struct sums){count, centre + sum / count, centred > 0.0 ? centred : 0.0, scale};
+    return (struct sums){count, origin, centre - origin + sum / count, centred > 0.0 ? centred : 0.0, scale};
 }
 
 static void rescale(struct sums *sums, int scale)
 {
+    sums->origin = ldexp(sums->origin, sums->scale - scale);
     sums->mean = ldexp(sums->mean, sums->scale - scale);
     sums->squares = ldexp(sums->squares, 2 * (sums->scale - scale));
     sums->scale = scale;
@@ -139,12 +144,16 @@ static void rescale(struct sums *sums, int scale)
  * (1979). */
 static void merge_sums(struct sums *total, struct sums part)
 {
+    if (total->count == 0) {
+        *total = part;
+        return;
+    }
     if (part.scale > total->scale)
         rescale(total, part.scale);
     else if (part.scale < total->scale)
         rescale(&part, total->scale);
     double count = total->count + part.count;
-    double difference = part.mean - total->mean;
+    double difference = part.mean - total->mean + (part.origin - total->origin);
     total->mean += difference * (part.count / count);
     total->squares += part.squares + difference * difference * (total->count * part.count / count);
     total->count = count;
@@ -199,12 +208,13 @@ static struct stability_moments finite_moments(const struct totals *totals)
         moments.norm = 0.0;
         return moments;
     }
+    double mean = sums->origin + sums->mean;
     double variance = sums->squares / sums->count;
-    double mean_square = variance + sums->mean * sums->mean;
+    double mean_square = variance + mean * mean;
     double min = (double)totals->min + 0.0, max = (double)totals->max + 0.0; /* -0 becomes 0 */
     return (struct stability_moments){
         .count = (int64_t)sums->count,
-        .mean = ldexp(sums->mean, sums->scale),
+        .mean = ldexp(mean, sums->scale),
         .variance = ldexp(variance, 2 * sums->scale),
         .std = ldexp(sqrt(variance), sums->scale),
         .min = min,
@@ -248,7 +258,7 @@ statistics_function VARIANT(statistics);
 
 void VARIANT(statistics)(const void *data, int64_t count, struct stability_statistics *statistics)
 {
-    struct totals totals = {.sums.scale = -2 * BIAS, .min = (real)INFINITY, .max = -(real)INFINITY};
+    struct totals totals = {.min = (real)INFINITY, .max = -(real)INFINITY};
     memset(statistics, 0, sizeof *statistics);
     for (int64_t start = 0; start < count; start += BLOCK) {
         const real *elements = (const real *)data + start;
