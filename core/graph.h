@@ -75,11 +75,12 @@ struct graph {
     const struct init *target_init; /* NULL where it is given */
     struct stability_shape target_shape;
     int64_t target_count;
-    bool target_is_integer;      /* it is read as class indices ... */
-    int64_t target_classes;      /* ... below this, or equal to ... */
-    int64_t target_ignore_index; /* ... this one */
-    int parameter_slots;         /* over all nodes */
-    int64_t parameter_count;     /* trainable elements, shared ones once */
+    bool target_is_integer;       /* it is read as class indices ... */
+    int64_t target_classes;       /* ... below this, or equal to ... */
+    int64_t target_ignore_index;  /* ... this one */
+    int parameter_slots;          /* over all nodes */
+    struct names parameter_names; /* keys ("fc1.weight") → slot */
+    int64_t parameter_count;      /* trainable elements, shared ones once */
     int64_t batch_size;
     double forward_flops;
 };
@@ -101,6 +102,15 @@ static inline int graph_slot(const struct graph *graph, int node, int parameter)
 {
     return graph->nodes[node].first_parameter + parameter;
 }
+
+/* The parameter by its key; false with the error, which says what was meant and where, if no layer has it. */
+bool graph_find_parameter(struct graph *graph, const char *key, const char *pointer, int *node,
+                          int *parameter, struct stability_error *error);
+/* Whether a tensor that was sent for a parameter has its shape; the error says so where the transposed one
+ * would fit. */
+bool graph_check_parameter_shape(const struct graph_node *node, const struct graph_parameter *parameter,
+                                 const struct stability_shape *given, const char *pointer,
+                                 struct stability_error *error);
 
 /* Checks a tensor's or a recipe's shape against the limits and gives its number of elements, or -1 with the
  * error. */

@@ -144,10 +144,12 @@ static bool shape_is_transposed(const struct stability_shape *given, const struc
     return stability_shape_equal(&swapped, expected);
 }
 
-static bool fail_weight_shape(const struct graph_node *node, const struct graph_parameter *parameter,
-                              const struct stability_shape *given, const char *pointer,
-                              struct stability_error *error)
+bool graph_check_parameter_shape(const struct graph_node *node, const struct graph_parameter *parameter,
+                                 const struct stability_shape *given, const char *pointer,
+                                 struct stability_error *error)
 {
+    if (stability_shape_equal(given, &parameter->shape))
+        return true;
     char expected[STABILITY_SHAPE_TEXT], got[STABILITY_SHAPE_TEXT];
     return stability_fail(error, STABILITY_ERROR_SHAPE_MISMATCH, pointer,
                           "'%s' of layer '%s' (%s) must have shape %s = (%s), got %s%s", parameter->name,
@@ -182,15 +184,16 @@ static bool take_weight(struct graph *graph, const struct stability_named_tensor
         parameter->init = init_read(&weight->recipe, &parameter->shape, pointer, &graph->arena, error);
         return parameter->init != NULL;
     }
-    if (!stability_shape_equal(&weight->tensor.shape, &parameter->shape))
-        return fail_weight_shape(node, parameter, &weight->tensor.shape, pointer, error);
+    if (!graph_check_parameter_shape(node, parameter, &weight->tensor.shape, pointer, error))
+        return false;
     parameter->given = &weight->tensor;
     return true;
 }
 
 /* Keys of all parameters → slot. */
-static bool name_parameters(struct graph *graph, struct names *keys, struct stability_error *error)
+static bool name_parameters(struct graph *graph, struct stability_error *error)
 {
+    struct names *keys = &graph->parameter_names;
     if (!names_new(keys, (size_t)graph->parameter_slots, &graph->arena))
         return out_of_memory(error);
     for (int i = 0; i < graph->node_count; i++) {
@@ -206,37 +209,47 @@ static bool name_parameters(struct graph *graph, struct names *keys, struct stab
     return true;
 }
 
-static struct graph_node *node_of_slot(struct graph *graph, int slot)
+/* The last node that starts at or before the slot and has parameters. */
+static int node_of_slot(const struct graph *graph, int slot)
 {
     int low = 0, high = graph->node_count - 1;
-    while (low < high) { /* the last node that starts at or before the slot */
+    while (low < high) {
         int middle = (low + high + 1) / 2;
         if (graph->nodes[middle].first_parameter <= slot)
             low = middle;
         else
             high = middle - 1;
     }
-    return &graph->nodes[low];
+    return low;
+}
+
+bool graph_find_parameter(struct graph *graph, const char *key, const char *pointer, int *node,
+                          int *parameter, struct stability_error *error)
+{
+    int slot = names_find(&graph->parameter_names, key);
+    if (slot < 0)
+        return unknown_weight(graph, key, pointer, error);
+    *node = node_of_slot(graph, slot);
+    *parameter = slot - graph->nodes[*node].first_parameter;
+    return true;
 }
 
 static bool read_weights(struct graph *graph, struct stability_error *error)
 {
-    struct names keys;
-    if (!name_parameters(graph, &keys, error))
+    if (!name_parameters(graph, error))
         return false;
     const struct stability_tensors *weights = &graph->request->weights;
     for (size_t i = 0; i < weights->count; i++) {
         const struct stability_named_tensor *weight = &weights->items[i];
         char pointer[384] = "/weights";
+        int index, parameter;
         stability_pointer_append(pointer, sizeof(pointer), weight->name);
-        int slot = names_find(&keys, weight->name);
-        if (slot < 0)
-            return unknown_weight(graph, weight->name, pointer, error);
-        struct graph_node *node = node_of_slot(graph, slot);
-        struct graph_parameter *parameter = &node->parameters[slot - node->first_parameter];
-        if (parameter->shared_node >= 0) /* a state_dict has tied weights under every name */
+        if (!graph_find_parameter(graph, weight->name, pointer, &index, &parameter, error))
+            return false;
+        struct graph_node *node = &graph->nodes[index];
+        if (node->parameters[parameter].shared_node >= 0) /* a state_dict has tied weights under every name */
             continue;
-        if (!take_weight(graph, weight, node, parameter, pointer, error))
+        if (!take_weight(graph, weight, node, &node->parameters[parameter], pointer, error))
             return false;
     }
     return true;

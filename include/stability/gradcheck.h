@@ -68,7 +68,6 @@ struct stability_gradcheck_report {
     double engine_max_relative_error;            /* greatest relative_error over parameters */
     size_t suspect_count;
     const char *const *suspect_layers; /* the first wrong one in backward order comes first */
-    int64_t evaluations; /* of the loss */
     bool deterministic;  /* two runs gave the same bits */
 };
 
