@@ -2,7 +2,7 @@
  * overflows. A tensor is (outer, size, inner) around the dimension; where inner is 1 its rows are contiguous,
  * else up to COLUMNS of them are walked side by side. */
 #include "core/layers/dimension.h"
-#include "core/real/sums.h"
+#include "core/layers/softmax_row.h"
 
 #include <string.h>
 
@@ -72,37 +72,12 @@ static bool next_columns(struct columns *c)
 
 /* ---- a row */
 
-/* y = exp(x - *greatest); gives the sum. */
-static double row_exponentials(const real *x, real *y, int64_t count, real *greatest)
-{
-    real shift = greatest_of(x, count);
-    for (int64_t i = 0; i < count; i++)
-        y[i] = exp(x[i] - shift);
-    *greatest = shift;
-    return sum_of(y, count);
-}
-
-static void softmax_row(const real *x, real *y, int64_t count)
-{
-    real greatest;
-    real scale = (real)(1 / row_exponentials(x, y, count, &greatest));
-    for (int64_t i = 0; i < count; i++)
-        y[i] *= scale;
-}
-
 static void log_softmax_row(const real *x, real *y, int64_t count)
 {
     real greatest;
     real log_sum = (real)log(row_exponentials(x, y, count, &greatest));
     for (int64_t i = 0; i < count; i++)
         y[i] = x[i] - greatest - log_sum;
-}
-
-static void softmax_row_gradient(const real *y, const real *dy, real *dx, int64_t count)
-{
-    real product = (real)sum_of_products(y, dy, count);
-    for (int64_t i = 0; i < count; i++)
-        dx[i] = y[i] * (dy[i] - product);
 }
 
 static void log_softmax_row_gradient(const real *y, const real *dy, real *dx, int64_t count)
