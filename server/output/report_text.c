@@ -1,9 +1,8 @@
 #include "server/output/format.h"
+#include "server/output/phrases.h"
 #include "server/output/references.h"
 #include "server/output/terminal.h"
 #include "server/output/text_layers.h"
-
-#include <stability/stability.h>
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -16,12 +15,6 @@ struct page {
     struct buffer *out;
     struct buffer line;
 };
-
-static void append_short(struct buffer *buffer, double number)
-{
-    char text[TERMINAL_NUMBER];
-    buffer_append_text(buffer, terminal_short_number(number, text));
-}
 
 /* Prints what stands in `line`, wrapped, after `column` columns that are printed already. */
 static void print_line(struct page *page, size_t column, size_t indent)
@@ -37,55 +30,24 @@ static void print_labelled(struct page *page, const char *label)
     print_line(page, LABEL_WIDTH, LABEL_WIDTH);
 }
 
-static void append_count(struct buffer *buffer, int64_t count, const char *noun)
-{
-    buffer_format(buffer, "%" PRId64 " %s%s", count, noun, count == 1 ? "" : "s");
-}
-
 static void print_verdict(struct page *page, const struct stability_report *report)
 {
-    const char *separator = ": ";
     for (const char *letter = stability_verdict_name(report->verdict); *letter != '\0'; letter++) {
         buffer_append(&page->line, (char[]){(char)toupper((unsigned char)*letter)}, 1);
     }
-    for (enum stability_severity severity = STABILITY_ERROR_SEVERITY + 1; severity-- > STABILITY_INFO;) {
-        const char *noun = severity == STABILITY_INFO ? "note" : stability_severity_name(severity);
-        if (report->findings_by_severity[severity] > 0) {
-            buffer_append_text(&page->line, separator);
-            append_count(&page->line, report->findings_by_severity[severity], noun);
-            separator = ", ";
-        }
-    }
+    size_t length = page->line.length;
+    buffer_append_text(&page->line, ": ");
+    size_t start = page->line.length;
+    phrase_findings(&page->line, report);
+    buffer_truncate(&page->line, page->line.length > start ? page->line.length : length);
     print_labelled(page, "verdict");
-}
-
-/* Bytes or operations in the largest unit that leaves at least one. */
-static void append_scaled(struct buffer *buffer, int64_t amount, double base, const char *const units[5])
-{
-    double scaled = (double)amount;
-    size_t unit = 0;
-    for (; scaled >= base && unit < 4; unit++) {
-        scaled /= base;
-    }
-    append_short(buffer, scaled);
-    buffer_format(buffer, " %s", units[unit]);
 }
 
 static void print_engine(struct page *page, const struct stability_report *report)
 {
-    static const char *const byte_units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    static const char *const operation_units[] = {"FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP"};
-    append_scaled(&page->line, report->flops, 1000, operation_units);
-    buffer_append_text(&page->line, ", ");
-    append_scaled(&page->line, report->planned_bytes, 1024, byte_units);
+    phrase_cost(&page->line, report);
     print_labelled(page, "cost");
-    buffer_format(&page->line, "stabilityd %s, %s, %s mode, seed %" PRIu64, STABILITY_VERSION,
-                  report->precision == STABILITY_PRECISION_FLOAT64 ? "float64" : "float32",
-                  report->evaluate ? "eval" : "train", report->seed);
-    if (report->blas != NULL) {
-        buffer_append_text(&page->line, ", ");
-        terminal_escape(&page->line, report->blas);
-    }
+    phrase_engine(&page->line, report);
     print_labelled(page, "engine");
 }
 
@@ -96,9 +58,9 @@ static void print_summary(struct page *page, const struct stability_report *repo
         terminal_escape(&page->line, report->model);
         print_labelled(page, "model");
     }
-    append_short(&page->line, report->loss);
+    phrase_number(&page->line, report->loss);
     print_labelled(page, "loss");
-    append_short(&page->line, report->gradient_norm);
+    phrase_number(&page->line, report->gradient_norm);
     print_labelled(page, "gradient norm");
     buffer_format(&page->line, "%" PRId64, report->parameter_count);
     print_labelled(page, "parameters");
@@ -115,15 +77,6 @@ static void append_layers(struct buffer *buffer, const struct stability_finding 
     }
     if (finding->layer_count > LISTED_LAYERS) {
         buffer_format(buffer, " and %zu more", finding->layer_count - LISTED_LAYERS);
-    }
-}
-
-static void append_evidence(struct buffer *buffer, const struct stability_finding *finding)
-{
-    buffer_append_text(buffer, "evidence:");
-    for (size_t i = 0; i < finding->evidence_count; i++) {
-        buffer_format(buffer, "%s %s = ", i == 0 ? "" : ",", finding->evidence[i].name);
-        append_short(buffer, finding->evidence[i].value);
     }
 }
 
@@ -151,7 +104,8 @@ static void print_finding(struct page *page, const struct stability_report *repo
     }
     if (finding->evidence_count > 0) {
         buffer_fill(page->out, ' ', indent);
-        append_evidence(&page->line, finding);
+        buffer_append_text(&page->line, "evidence: ");
+        phrase_evidence(&page->line, finding);
         print_line(page, indent, indent);
     }
 }

@@ -1,10 +1,9 @@
 #include "server/output/text_layers.h"
 
+#include "server/output/phrases.h"
 #include "server/output/references.h"
 #include "server/output/terminal.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,13 +29,7 @@ static void cell_type(const struct row *row, struct buffer *cell)
 
 static void cell_shape(const struct row *row, struct buffer *cell)
 {
-    const struct stability_shape *shape = &row->layer->outputs[0].shape;
-    for (int i = 0; i < shape->rank; i++) {
-        buffer_format(cell, "%s%" PRId64, i > 0 ? "x" : "", shape->sizes[i]);
-    }
-    if (shape->rank == 0) {
-        buffer_append_text(cell, "scalar");
-    }
+    phrase_shape(cell, &row->layer->outputs[0].shape);
 }
 
 static void append_number(struct buffer *cell, double number)
@@ -71,19 +64,9 @@ static void cell_output_gradient(const struct row *row, struct buffer *cell)
 
 static void cell_parameter_gradient(const struct row *row, struct buffer *cell)
 {
-    double norm = 0;
-    bool found = false;
-    bool not_a_number = false; /* hypot(infinity, NaN) is infinity */
-    for (size_t i = 0; i < row->layer->parameter_count; i++) {
-        const struct stability_statistics *gradient = row->layer->parameters[i].gradient;
-        if (gradient != NULL) {
-            norm = hypot(norm, gradient->all.norm);
-            not_a_number = not_a_number || isnan(gradient->all.norm);
-            found = true;
-        }
-    }
-    if (found) {
-        append_number(cell, not_a_number ? (double)NAN : norm);
+    double norm;
+    if (phrase_parameter_gradient(row->layer, &norm)) {
+        append_number(cell, norm);
     }
 }
 
