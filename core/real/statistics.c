@@ -8,8 +8,8 @@
 typedef double doubles __attribute__((vector_size(VECTOR_BYTES)));
 enum { DOUBLES = VECTOR_BYTES / sizeof(double) };
 
-/* Over elements times 2^-scale. The mean is kept as its distance from an origin among them, so that it does
- * not lose what distinguishes it from those of other blocks; `squares` are centred. */
+/* Over elements times 2^-scale; `squares` are centred. The mean is kept as its distance from an origin, the
+ * first block's mean: so it keeps the digits that tell it from other blocks' means. */
 struct sums {
     double count;
     double origin;
@@ -102,15 +102,14 @@ static void prefetch(const char *bytes)
 }
 
 /* Squares are taken about the mean of what came before, or the first element: what is subtracted from them
- * for that is no greater than what the merge adds, so no digits are lost. Meanwhile
- * the block that follows comes nearer: `ahead`. */
+ * for that is no greater than what the merge adds, so no digits are lost. Meanwhile the block `ahead` comes
+ * nearer. */
 static struct sums block_sums(const struct block *block, const struct sums *before, const char *ahead)
 {
     int scale = block_scale(block);
     double factor = scale ? ldexp(1.0, -scale) : 1.0;
     bool same = before->count > 0 && before->scale == scale;
-    double origin = same ? before->origin : (double)block->elements[0] * factor;
-    double centre = same ? origin + before->mean : origin;
+    double centre = same ? before->origin + before->mean : (double)block->elements[0] * factor;
     doubles sums[4] = {0}, squares[4] = {0};
     size_t i = 0;
     for (; i + 4 * DOUBLES <= block->count; i += 4 * DOUBLES) {
@@ -129,6 +128,7 @@ static struct sums block_sums(const struct block *block, const struct sums *befo
     }
     double count = (double)block->count;
     double centred = square - sum * (sum / count);
+    double origin = same ? before->origin : centre + sum / count;
     return (struct sums){count, origin, centre - origin + sum / count, centred > 0.0 ? centred : 0.0, scale};
 }
 
