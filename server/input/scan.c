@@ -241,7 +241,9 @@ bool scan_body(const char *body, size_t length, const struct stability_limits *l
     *offset = scanner.problem != NULL ? (size_t)(scanner.problem - body) : SIZE_MAX;
     if (done && scan->number_count > 0) {
         double *exact = realloc(scan->numbers, scan->number_count * sizeof *exact);
-        scan->numbers = exact != NULL ? exact : scan->numbers;
+        if (exact != NULL) {
+            scan->numbers = exact;
+        }
     }
     return done;
 }
