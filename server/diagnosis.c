@@ -1,6 +1,7 @@
 #include "server/diagnosis.h"
 
 #include "server/clock.h"
+#include "server/output/gradcheck.h"
 
 #include <stability/stability.h>
 
@@ -66,21 +67,50 @@ static bool run_plan(const struct diagnosis_call *call, const struct stability_p
     return done;
 }
 
-static bool run_request(const struct diagnosis_call *call, struct stability_request *request,
-                        struct diagnosis *diagnosis)
+static bool run_diagnose(const struct diagnosis_call *call, const struct input_request *input,
+                         struct diagnosis *diagnosis)
 {
-    struct progress progress = {call, STABILITY_OK};
-    request->options.limits = call->limits;
-    request->options.progress = check_progress;
-    request->options.progress_context = &progress;
-    if (!check_progress(&progress, NULL, 0, 0)) {
-        return fail_stopped(&progress, &diagnosis->error);
-    }
     double started = clock_seconds();
-    struct stability_plan *plan = stability_plan_new(request, &diagnosis->error);
+    struct stability_plan *plan = stability_plan_new(&input->request, &diagnosis->error);
     diagnosis->compute_seconds = clock_seconds() - started;
     bool done = plan != NULL && run_plan(call, plan, diagnosis);
     stability_plan_free(plan);
+    return done;
+}
+
+static bool run_gradcheck(const struct diagnosis_call *call, const struct input_request *input,
+                          struct diagnosis *diagnosis)
+{
+    struct stability_gradcheck_options options = input->gradcheck;
+    options.threads = call->threads;
+    double started = clock_seconds();
+    struct stability_gradcheck_report *report =
+        stability_gradcheck(&input->request, &input->gradients, &options, &diagnosis->error);
+    diagnosis->compute_seconds = clock_seconds() - started;
+    if (report == NULL) {
+        return false;
+    }
+    started = clock_seconds();
+    bool written = gradcheck_format(call->choice.format, report, &diagnosis->body);
+    diagnosis->format_seconds = clock_seconds() - started;
+    diagnosis->fails = call->choice.gated && report->failed;
+    stability_gradcheck_report_free(report);
+    return written || stability_fail(&diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                                     "there is no memory to write the report");
+}
+
+static bool run_request(const struct diagnosis_call *call, struct input_request *input,
+                        struct diagnosis *diagnosis)
+{
+    struct progress progress = {call, STABILITY_OK};
+    input->request.options.limits = call->limits;
+    input->request.options.progress = check_progress;
+    input->request.options.progress_context = &progress;
+    if (!check_progress(&progress, NULL, 0, 0)) {
+        return fail_stopped(&progress, &diagnosis->error);
+    }
+    bool done = call->purpose == INPUT_GRADCHECK ? run_gradcheck(call, input, diagnosis)
+                                                 : run_diagnose(call, input, diagnosis);
     if (!done && progress.reason != STABILITY_OK) {
         fail_stopped(&progress, &diagnosis->error);
     }
@@ -89,11 +119,16 @@ static bool run_request(const struct diagnosis_call *call, struct stability_requ
 
 bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosis)
 {
+    if (call->purpose == INPUT_GRADCHECK && !gradcheck_has_format(call->choice.format)) {
+        return stability_fail(&diagnosis->error, STABILITY_ERROR_NOT_ACCEPTABLE, NULL,
+                              "a gradient check is not written as '%s' (there are json, text)",
+                              call->choice.format->name);
+    }
     double started = clock_seconds();
-    struct input_request *input =
-        input_request_parse(call->body, call->length, &call->limits, &diagnosis->position, &diagnosis->error);
+    struct input_request *input = input_request_parse(call->body, call->length, call->purpose, &call->limits,
+                                                      &diagnosis->position, &diagnosis->error);
     diagnosis->parse_seconds = clock_seconds() - started;
-    bool done = input != NULL && run_request(call, &input->request, diagnosis);
+    bool done = input != NULL && run_request(call, input, diagnosis);
     input_request_free(input);
     return done;
 }

@@ -1,5 +1,5 @@
-/* From the bytes of a request to the bytes of its report: what POST /v1/diagnose and `stabilityd check`
- * share. */
+/* From the bytes of a request to the bytes of its report: what POST /v1/diagnose, POST /v1/gradcheck and
+ * `stabilityd check` share. */
 #ifndef SERVER_DIAGNOSIS_H
 #define SERVER_DIAGNOSIS_H
 
@@ -11,6 +11,8 @@
 struct diagnosis_call {
     const char *body; /* JSON, borrowed */
     size_t length;
+    enum input_purpose purpose;
+    int threads;                 /* that a gradient check may use */
     struct report_choice choice; /* with a format */
     struct stability_limits limits;
     struct budget *memory;         /* from which the work's memory is taken; NULL: as much as it likes */
@@ -22,7 +24,7 @@ struct diagnosis_call {
 /* What came of it. Starts zeroed; released by diagnosis_free. */
 struct diagnosis {
     struct buffer body; /* the report, in the format chosen */
-    bool fails;         /* by the choice's severity */
+    bool fails;         /* by the choice's severity; a gradient check that failed, where anything is gated */
     struct stability_error error;
     struct input_position position; /* of a syntax error */
     double parse_seconds;

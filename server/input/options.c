@@ -1,6 +1,7 @@
 #include "server/input/options.h"
 
 #include "server/input/recipe.h"
+#include "server/input/request.h"
 #include "server/input/value.h"
 
 #include <math.h>
@@ -51,14 +52,14 @@ static bool read_seed(struct reader *reader, const char *name, const struct node
     return true;
 }
 
-static bool read_learning_rate(struct reader *reader, const char *name, const struct node *node, void *target)
+static bool read_positive(struct reader *reader, const char *name, const struct node *node, void *target)
 {
     (void)name;
-    double *rate = target;
-    if (!reader_number(reader, node, rate)) {
+    double *number = target;
+    if (!reader_number(reader, node, number)) {
         return false;
     }
-    return (isfinite(*rate) && *rate > 0) || reader_expected(reader, "a finite number above 0", node);
+    return (isfinite(*number) && *number > 0) || reader_expected(reader, "a finite number above 0", node);
 }
 
 static bool read_init(struct reader *reader, const char *name, const struct node *node, void *target)
@@ -150,16 +151,68 @@ static bool read_thresholds(struct reader *reader, const char *name, const struc
     return true;
 }
 
-bool options_read(struct reader *reader, const char *name, const struct node *node, void *target)
+/* ---- options.gradcheck ---- */
+
+static bool read_samples(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    (void)name;
+    int64_t *samples = target;
+    if (!reader_count(reader, node, samples)) {
+        return false;
+    }
+    return (*samples >= 1 && *samples <= 1000000) ||
+           reader_expected(reader, "an integer from 1 to 1000000", node);
+}
+
+static bool read_gradcheck_mode(struct reader *reader, const char *name, const struct node *node,
+                                void *target)
+{
+    static const char *const known[] = {"full", "sampled", "directional",
+                                        NULL}; /* in the order of the enum */
+    (void)name;
+    int choice;
+    if (!reader_choice(reader, node, known, &choice)) {
+        return false;
+    }
+    *(enum stability_gradcheck_mode *)target = (enum stability_gradcheck_mode)choice;
+    return true;
+}
+
+static bool read_gradcheck(struct reader *reader, const char *name, const struct node *node, void *target)
 {
     static const struct field fields[] = {
-        {"precision", read_precision, offsetof(struct stability_options, precision), false},
-        {"mode", read_mode, offsetof(struct stability_options, evaluate), false},
-        {"seed", read_seed, offsetof(struct stability_options, seed), false},
-        {"thresholds", read_thresholds, 0, false},
-        {"init", read_init, offsetof(struct stability_options, init), false},
-        {"learning_rate", read_learning_rate, offsetof(struct stability_options, learning_rate), false},
-        {"analyses", read_analyses, 0, false},
+        {"epsilon", read_positive, offsetof(struct stability_gradcheck_options, epsilon), false},
+        {"mode", read_gradcheck_mode, offsetof(struct stability_gradcheck_options, mode), false},
+        {"samples", read_samples, offsetof(struct stability_gradcheck_options, samples), false},
+        {"seed", read_seed, offsetof(struct stability_gradcheck_options, seed), false},
+        {NULL, NULL, 0, false}};
+    (void)name;
+    return reader_members(reader, node, "options.gradcheck", fields, target);
+}
+
+#define OPTION(member) offsetof(struct input_request, request.options.member)
+#define COMMON_OPTIONS                                                                                     \
+    {"precision", read_precision, OPTION(precision), false}, {"mode", read_mode, OPTION(evaluate), false}, \
+        {"seed", read_seed, OPTION(seed), false},                                                          \
+        {"thresholds", read_thresholds, offsetof(struct input_request, request.options), false},           \
+        {"init", read_init, OPTION(init), false},                                                          \
+        {"learning_rate", read_positive, OPTION(learning_rate), false},                                    \
+    {                                                                                                      \
+        "analyses", read_analyses, 0, false                                                                \
+    }
+
+bool options_read(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const struct field fields[] = {COMMON_OPTIONS, {NULL, NULL, 0, false}};
+    (void)name;
+    return reader_members(reader, node, "options", fields, target);
+}
+
+bool options_read_gradcheck(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const struct field fields[] = {
+        COMMON_OPTIONS,
+        {"gradcheck", read_gradcheck, offsetof(struct input_request, gradcheck), false},
         {NULL, NULL, 0, false}};
     (void)name;
     return reader_members(reader, node, "options", fields, target);

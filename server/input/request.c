@@ -27,19 +27,28 @@ static bool read_data(struct reader *reader, const char *name, const struct node
     return data_read(reader, node, target);
 }
 
-static bool read_request(struct reader *reader, const json_t *structure, struct stability_request *request)
+static bool read_request(struct reader *reader, const json_t *structure, enum input_purpose purpose,
+                         struct input_request *request)
 {
-    static const struct field fields[] = {
-        {"model", model_read, offsetof(struct stability_request, model), true},
-        {"weights", read_weights, offsetof(struct stability_request, weights), false},
-        {"data", read_data, offsetof(struct stability_request, data), true},
-        {"options", options_read, offsetof(struct stability_request, options), false},
+    static const struct field diagnose_fields[] = {
+        {"model", model_read, offsetof(struct input_request, request.model), true},
+        {"weights", read_weights, offsetof(struct input_request, request.weights), false},
+        {"data", read_data, offsetof(struct input_request, request.data), true},
+        {"options", options_read, 0, false},
+        {NULL, NULL, 0, false}};
+    static const struct field gradcheck_fields[] = {
+        {"model", model_read, offsetof(struct input_request, request.model), true},
+        {"weights", read_weights, offsetof(struct input_request, request.weights), false},
+        {"data", read_data, offsetof(struct input_request, request.data), true},
+        {"gradients", read_weights, offsetof(struct input_request, gradients), false},
+        {"options", options_read_gradcheck, 0, false},
         {NULL, NULL, 0, false}};
     struct node root = reader_node(reader, structure);
     if (root.kind != NODE_OBJECT) {
         return reader_expected(reader, "a request, which is an object,", &root);
     }
-    return reader_members(reader, &root, "the request", fields, request);
+    return reader_members(reader, &root, "the request",
+                          purpose == INPUT_GRADCHECK ? gradcheck_fields : diagnose_fields, request);
 }
 
 /* The scan has checked the grammar: a structure that can't be loaded has a key twice, or needs more memory
@@ -59,13 +68,16 @@ static bool load_failed(const char *body, size_t length, const json_error_t *pro
                           where->line, where->column);
 }
 
-static bool parse(const char *body, size_t length, const struct stability_limits *limits,
-                  struct input_request *request, struct input_position *where, struct stability_error *error)
+static bool parse(const char *body, size_t length, enum input_purpose purpose,
+                  const struct stability_limits *limits, struct input_request *request,
+                  struct input_position *where, struct stability_error *error)
 {
     struct input_storage *storage = request->storage;
     size_t offset;
     if (!scan_body(body, length, limits, &storage->scan, &offset, error)) {
-        *where = offset == SIZE_MAX ? (struct input_position){0} : position_at(body, offset);
+        if (offset != SIZE_MAX) {
+            *where = position_at(body, offset);
+        }
         return false;
     }
     json_error_t problem;
@@ -79,10 +91,11 @@ static bool parse(const char *body, size_t length, const struct stability_limits
         .body = body, .scan = &storage->scan, .owner = &storage->owner, .limits = limits, .error = error};
     request->request.options = stability_default_options;
     request->request.options.limits = *limits;
-    return read_request(&reader, storage->structure, &request->request);
+    request->gradcheck = stability_default_gradcheck_options;
+    return read_request(&reader, storage->structure, purpose, request);
 }
 
-struct input_request *input_request_parse(const char *body, size_t length,
+struct input_request *input_request_parse(const char *body, size_t length, enum input_purpose purpose,
                                           const struct stability_limits *limits, struct input_position *where,
                                           struct stability_error *error)
 {
@@ -96,7 +109,7 @@ struct input_request *input_request_parse(const char *body, size_t length,
         return NULL;
     }
     request->storage = storage;
-    if (!parse(body, length, limits, request, where, error)) {
+    if (!parse(body, length, purpose, limits, request, where, error)) {
         input_request_free(request);
         return NULL;
     }

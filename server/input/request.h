@@ -4,10 +4,15 @@
 
 #include "server/input/position.h"
 
-#include <stability/request.h>
+#include <stability/gradcheck.h>
+
+/* What the request is for: a gradient check has the members `gradients` and `options.gradcheck` besides. */
+enum input_purpose { INPUT_DIAGNOSE, INPUT_GRADCHECK };
 
 struct input_request {
     struct stability_request request; /* what it points to is freed with it */
+    struct stability_tensors gradients;
+    struct stability_gradcheck_options gradcheck;
     struct input_storage *storage;
 };
 
@@ -15,7 +20,7 @@ struct input_request {
  * changed, and must stay until the request is freed. `limits` bounds layers and elements, with that the
  * memory, and becomes part of the request's options. NULL on error; *where is known where the error is one of
  * syntax, or at one place of the body for another reason. May be called from several threads at once. */
-struct input_request *input_request_parse(const char *body, size_t length,
+struct input_request *input_request_parse(const char *body, size_t length, enum input_purpose purpose,
                                           const struct stability_limits *limits, struct input_position *where,
                                           struct stability_error *error);
 void input_request_free(struct input_request *request);

@@ -95,6 +95,11 @@ bool pool_submit(struct pool *pool, struct job *job)
     return fits;
 }
 
+int pool_threads(const struct pool *pool)
+{
+    return pool->thread_count;
+}
+
 bool pool_is_full(struct pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);

@@ -19,6 +19,9 @@ struct pool *pool_new(int threads, int capacity, struct stability_error *error);
 /* Queues a job; jobs start in the order they came. False, and nothing queued, where the queue is full. */
 bool pool_submit(struct pool *pool, struct job *job);
 
+/* How many threads it has. */
+int pool_threads(const struct pool *pool);
+
 /* Whether pool_submit would refuse a job now. */
 bool pool_is_full(struct pool *pool);
 

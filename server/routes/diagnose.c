@@ -1,11 +1,14 @@
 #include "server/diagnosis.h"
 #include "server/routes/routes.h"
 
-void route_diagnose(const struct http_request *request, struct http_response *response)
+static void answer(const struct http_request *request, enum input_purpose purpose,
+                   struct http_response *response)
 {
     const struct diagnosis_call call = {
         .body = request->body,
         .length = request->body_length,
+        .purpose = purpose,
+        .threads = pool_threads(request->service->pool),
         .choice = request->choice,
         .limits = request->service->limits,
         .memory = &request->service->memory,
@@ -26,4 +29,14 @@ void route_diagnose(const struct http_request *request, struct http_response *re
     http_response_timing(response, "compute", diagnosis.compute_seconds);
     http_response_timing(response, "format", diagnosis.format_seconds);
     diagnosis_free(&diagnosis);
+}
+
+void route_diagnose(const struct http_request *request, struct http_response *response)
+{
+    answer(request, INPUT_DIAGNOSE, response);
+}
+
+void route_gradcheck(const struct http_request *request, struct http_response *response)
+{
+    answer(request, INPUT_GRADCHECK, response);
 }

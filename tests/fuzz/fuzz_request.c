@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *body = (const char *)data;
     struct stability_error error = {0};
     struct input_position where;
-    struct input_request *request = input_request_parse(body, size, &limits, &where, &error);
+    struct input_request *request = input_request_parse(body, size, INPUT_DIAGNOSE, &limits, &where, &error);
     require((request == NULL) == (error.code != STABILITY_OK));
     require((error.code != STABILITY_OK) == (error.message[0] != '\0'));
     require(!where.known ||

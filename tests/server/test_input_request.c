@@ -42,7 +42,7 @@ static struct input_request *parse(const char *body)
 {
     struct stability_error error = {0};
     struct input_position where;
-    struct input_request *request = input_request_parse(body, strlen(body), &limits, &where, &error);
+    struct input_request *request = input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
     if (request == NULL) {
         fail_msg("%s at %s", error.message, error.pointer);
     }
@@ -259,7 +259,7 @@ static void refuses_what_is_over_a_limit(void **unused)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct stability_error error = {0};
         struct input_position where;
-        assert_null(input_request_parse(cases[i].body, strlen(cases[i].body), &small, &where, &error));
+        assert_null(input_request_parse(cases[i].body, strlen(cases[i].body), INPUT_DIAGNOSE, &small, &where, &error));
         assert_string_equal(error.message, cases[i].message);
         assert_string_equal(error.pointer, cases[i].pointer);
         assert_int_equal(error.code, STABILITY_ERROR_MODEL_TOO_LARGE);
@@ -281,7 +281,7 @@ static void refuse_repetition(const char *start, const char *repeated, size_t co
     memcpy(end, rest, strlen(rest));
     struct stability_error error = {0};
     struct input_position where;
-    assert_null(input_request_parse(body, length, &limits, &where, &error));
+    assert_null(input_request_parse(body, length, INPUT_DIAGNOSE, &limits, &where, &error));
     assert_int_equal(error.code, STABILITY_ERROR_MODEL_TOO_LARGE);
     assert_true(where.known);
     free(body);
@@ -305,17 +305,18 @@ static void finds_a_stranger_among_many_numbers(void **unused)
         const char *found;
     } cases[] = {{"null", "true, false or null"}, {"\"nan\"", "another string"}, {"{}", "an object"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char body[8192] = "{\"weights\": {\"w\": [[1.5], [2.5";
-        char expected[256];
-        for (int k = 0; k < 1100; k++) {
-            strcat(body, ", 1");
-        }
         static const struct stability_limits none = {0};
-        size_t offset = strlen(body) + 2;
-        snprintf(body + offset - 2, 32, ", %s]]}}", cases[i].stranger);
+        char body[8192];
+        char expected[256];
+        int length = snprintf(body, sizeof body, "{\"weights\": {\"w\": [[1.5], [2.5");
+        for (int k = 0; k < 1100; k++) {
+            length += snprintf(body + length, 4, ", 1");
+        }
+        size_t offset = (size_t)length + 2;
+        snprintf(body + length, 32, ", %s]]}}", cases[i].stranger);
         struct stability_error error = {0};
         struct input_position where;
-        assert_null(input_request_parse(body, strlen(body), &none, &where, &error));
+        assert_null(input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &none, &where, &error));
         assert_int_equal(error.code, STABILITY_ERROR_INVALID_TENSOR);
         assert_string_equal(error.pointer, "/weights/w/1/1101");
         assert_int_equal(where.offset, offset);
@@ -338,7 +339,7 @@ static void refuses_every_truncation(void **unused)
         memcpy(body, whole, length);
         struct stability_error error = {0};
         struct input_position where;
-        assert_null(input_request_parse(body, length, &limits, &where, &error));
+        assert_null(input_request_parse(body, length, INPUT_DIAGNOSE, &limits, &where, &error));
         assert_int_equal(error.code, STABILITY_ERROR_SYNTAX);
         assert_true(where.known && where.offset <= (int64_t)length && where.offset + 20 >= (int64_t)length);
         free(body);
@@ -350,15 +351,16 @@ static void survives_every_mutation(void **unused)
 {
     (void)unused;
     static const char bytes[] = "\0\"\\{}[],:-+.0159eEtfnu \n\x1f\x7f\x80\xc3\xff";
-    char *body = malloc(strlen(whole));
+    char *body = malloc(sizeof whole - 1);
     assert_non_null(body);
-    for (size_t i = 0; i < strlen(whole); i++) {
+    for (size_t i = 0; i < sizeof whole - 1; i++) {
         for (size_t k = 0; k < sizeof bytes - 1; k++) {
-            memcpy(body, whole, strlen(whole));
+            memcpy(body, whole, sizeof whole - 1);
             body[i] = bytes[k];
             struct stability_error error = {0};
             struct input_position where;
-            struct input_request *request = input_request_parse(body, strlen(whole), &limits, &where, &error);
+            struct input_request *request =
+                input_request_parse(body, sizeof whole - 1, INPUT_DIAGNOSE, &limits, &where, &error);
             assert_int_equal(request == NULL, error.code != STABILITY_OK);
             input_request_free(request);
         }
@@ -374,7 +376,7 @@ static void fail_each_allocation(const char *body, enum stability_code otherwise
         struct stability_error error = {0};
         struct input_position where;
         support_fail_allocation_after(count);
-        struct input_request *request = input_request_parse(body, strlen(body), &limits, &where, &error);
+        struct input_request *request = input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
         bool failed = support_allocation_has_failed();
         assert_int_equal(request == NULL, error.code != STABILITY_OK);
         assert_true(error.code == otherwise || (failed && error.code == STABILITY_ERROR_OUT_OF_MEMORY));

@@ -37,7 +37,7 @@ static struct body make_body(const char *frame, const char *text)
         text += escaped ? 2 : 0;
     }
     const char *rest = frame + body.start + 1;
-    memcpy(buffer + body.length, rest, strlen(rest));
+    memcpy(buffer + body.length, rest, strlen(rest) + 1);
     body.length += strlen(rest);
     body.bytes = malloc(body.length + (body.length == 0));
     assert_non_null(body.bytes);
@@ -81,7 +81,7 @@ static bool check_case(const char *frame, const char *line)
     struct body body = make_body(frame, line + used + 1);
     struct stability_error error = {0};
     struct input_position where;
-    struct input_request *request = input_request_parse(body.bytes, body.length, &limits, &where, &error);
+    struct input_request *request = input_request_parse(body.bytes, body.length, INPUT_DIAGNOSE, &limits, &where, &error);
     char found_pointer[512] = "-";
     char found_offset[32] = "-";
     if (error.pointer[0] != '\0') {
