@@ -85,7 +85,7 @@ struct layer_activation {
 struct layer_copy {
     char suffix[32]; /* appended to the rows' names: "_l0_reverse" */
     struct attribute_variable
-        variables[4]; /* further names for the shapes' formulas; ends with a NULL name */
+        variables[6]; /* further names for the shapes' formulas; ends with a NULL name */
 };
 
 /* What the backward pass does not read, so that its memory can be used again earlier. */
@@ -112,6 +112,9 @@ struct layer_ops {
      * after a forward pass (see core/real/switches.h). Equal hashes on both sides of a step mean that the
      * step crossed no kink. NULL: the type is differentiable everywhere. */
     uint64_t (*switches)(const struct layer_pass *pass);
+    /* Types for which PyTorch defines a gradient that is not the derivative (Embedding's padding_idx): whether
+     * that of one element of a parameter, by its row, is the derivative. NULL: every gradient is. */
+    bool (*is_derivative)(const struct layer_pass *pass, int parameter, int64_t element);
     /* Shortcuts of a gradient check; a column is an index into the last dimension, with one element in each
      * of its rows. parameter_column: adding `step` to one element of a parameter (by its row) adds `change`
      * (reals, one for each row) to one column of the output: fills it in and returns the column.

@@ -129,6 +129,21 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
+/* Not for the row of padding_idx, for one whose gradient is scaled by its frequency, or for one that max_norm
+ * scales down: PyTorch takes that factor for a constant. */
+static bool is_derivative(const struct layer_pass *pass, int parameter, int64_t element)
+{
+    (void)parameter;
+    const struct embedding *embedding = pass->attributes;
+    const real *indices = pass->inputs[0].data, *weight = pass->parameters[0].data;
+    int64_t index = element / embedding->embedding_dim, lookups = 0;
+    for (int64_t i = 0; i < pass->inputs[0].count; i++)
+        lookups += (int64_t)indices[i] == index;
+    bool scaled_down = embedding->max_norm.present && norm_of(weight + index * embedding->embedding_dim,
+                                                              embedding) > embedding->max_norm.value;
+    return index != padding_row(embedding) && !(embedding->scale_grad_by_freq && lookups > 1) && !scaled_down;
+}
+
 LAYER_OPS(Embedding) = {
     .type = {.type = "Embedding",
              .torch = "torch.nn.Embedding",
@@ -144,4 +159,5 @@ LAYER_OPS(Embedding) = {
     .unread = LAYER_UNREAD_OUTPUTS,
     .indexes = true,
     .index_bound = index_bound,
+    .is_derivative = is_derivative,
 };

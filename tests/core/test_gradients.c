@@ -90,6 +90,14 @@ static double rms_of(const double *values, int64_t count)
     return count ? sqrt(squares / (double)count) : 0;
 }
 
+/* Whether the gradient of an element is its derivative by the type's own word. */
+static bool is_derivative(const struct kernel_case *kernel, const struct varied *varied, int64_t element)
+{
+    if (!varied->is_parameter || !kernel->node->ops->is_derivative)
+        return true;
+    return kernel->node->ops->is_derivative(&kernel->pass, varied->index, element);
+}
+
 static void check_tensor(struct kernel_case *kernel, const struct kernel_case *derived,
                          const struct varied *varied, struct tally *tally)
 {
@@ -101,7 +109,7 @@ static void check_tensor(struct kernel_case *kernel, const struct kernel_case *d
     double scale = rms_of(gradient, x->count);
     for (int64_t i = 0; i < x->count; i++) {
         struct difference numerical = differentiate(kernel, (double *)x->data + i, &base);
-        if (!numerical.valid) {
+        if (!numerical.valid || !is_derivative(kernel, varied, i)) {
             tally->skipped++;
             continue;
         }
