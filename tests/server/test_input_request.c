@@ -42,7 +42,8 @@ static struct input_request *parse(const char *body)
 {
     struct stability_error error = {0};
     struct input_position where;
-    struct input_request *request = input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
+    struct input_request *request =
+        input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
     if (request == NULL) {
         fail_msg("%s at %s", error.message, error.pointer);
     }
@@ -259,11 +260,71 @@ static void refuses_what_is_over_a_limit(void **unused)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct stability_error error = {0};
         struct input_position where;
-        assert_null(input_request_parse(cases[i].body, strlen(cases[i].body), INPUT_DIAGNOSE, &small, &where, &error));
+        assert_null(input_request_parse(cases[i].body, strlen(cases[i].body), INPUT_DIAGNOSE, &small, &where,
+                                        &error));
         assert_string_equal(error.message, cases[i].message);
         assert_string_equal(error.pointer, cases[i].pointer);
         assert_int_equal(error.code, STABILITY_ERROR_MODEL_TOO_LARGE);
     }
+}
+
+static void assert_refused(const char *body, enum stability_code code, const char *pointer,
+                           const char *message)
+{
+    struct stability_error error = {0};
+    struct input_position where;
+    assert_null(input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error));
+    assert_string_equal(error.message, message);
+    assert_string_equal(error.pointer, pointer);
+    assert_int_equal(error.code, code);
+}
+
+/* Names that are also words for numbers were taken out with the numbers. */
+static void reads_names_that_look_like_numbers(void **unused)
+{
+    (void)unused;
+    struct input_request *request =
+        parse("{\"model\": {\"inputs\": [\"NaN\", \"Infinity\", \"-Infinity\"], \"layers\": [],"
+              " \"loss\": {\"type\": \"MSELoss\"}}, \"data\": {}}");
+    assert_int_equal(request->request.model.input_count, 3);
+    assert_string_equal(request->request.model.inputs[0], "NaN");
+    assert_string_equal(request->request.model.inputs[1], "Infinity");
+    assert_string_equal(request->request.model.inputs[2], "-Infinity");
+    input_request_free(request);
+}
+
+static void says_what_was_expected_and_found(void **unused)
+{
+    (void)unused;
+    assert_refused("{\"modle\": {}}", STABILITY_ERROR_UNKNOWN_MEMBER, "/modle",
+                   "unknown member of the request 'modle': did you mean 'model'?");
+    assert_refused("{\"options\": {\"precision\": \"half\"}}", STABILITY_ERROR_INVALID_VALUE,
+                   "/options/precision", "expected 'float32' or 'float64', found the string 'half'");
+    assert_refused("{\"options\": {\"seed\": 1e20}}", STABILITY_ERROR_INVALID_VALUE, "/options/seed",
+                   "expected an integer from 0 to 9223372036854775807, found the number 1e+20");
+    /* A long text is cut between two characters. */
+    assert_refused("{\"data\": {\"x\": \"01234567890123456789012345678901234567890123456\u00e9\u00e9\"}}",
+                   STABILITY_ERROR_INVALID_VALUE, "/data/x",
+                   "expected a number, found the string '01234567890123456789012345678901234567890123456…'");
+    assert_refused(
+        "{\"data\": {\"x\": [[1, 2], [3]]}}", STABILITY_ERROR_INVALID_TENSOR, "/data/x/1",
+        "line 1, column 25: the lists of a tensor must be equally long, but [0] has 2 items and [1] has 1");
+    assert_refused(
+        "[NaN]", STABILITY_ERROR_SYNTAX, "",
+        "line 1, column 2: expected a value, found 'NaN': JSON has no NaN or Infinity; write \"NaN\", "
+        "\"Infinity\" or \"-Infinity\", with the quotes");
+}
+
+static void bounds_the_depth(void **unused)
+{
+    (void)unused;
+    char body[65 * 5 + 1];
+    for (size_t i = 0; i < 65; i++) {
+        memcpy(body + 5 * i, "{\"a\":", 5);
+    }
+    body[65 * 5] = '\0';
+    assert_refused(body, STABILITY_ERROR_SYNTAX, "",
+                   "line 1, column 321: objects and lists may be nested 64 deep");
 }
 
 /* A list that begins like that and has `count` repetitions must be refused as too large. */
@@ -376,7 +437,8 @@ static void fail_each_allocation(const char *body, enum stability_code otherwise
         struct stability_error error = {0};
         struct input_position where;
         support_fail_allocation_after(count);
-        struct input_request *request = input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
+        struct input_request *request =
+            input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
         bool failed = support_allocation_has_failed();
         assert_int_equal(request == NULL, error.code != STABILITY_OK);
         assert_true(error.code == otherwise || (failed && error.code == STABILITY_ERROR_OUT_OF_MEMORY));
@@ -409,6 +471,9 @@ int main(void)
         cmocka_unit_test(reads_long_texts),
         cmocka_unit_test(ignores_the_locale),
         cmocka_unit_test(refuses_what_is_over_a_limit),
+        cmocka_unit_test(reads_names_that_look_like_numbers),
+        cmocka_unit_test(says_what_was_expected_and_found),
+        cmocka_unit_test(bounds_the_depth),
         cmocka_unit_test(bounds_the_structure),
         cmocka_unit_test(finds_a_stranger_among_many_numbers),
         cmocka_unit_test(refuses_every_truncation),
