@@ -47,7 +47,10 @@ def embedding():
             Case('padding_idx', {**f, 'padding_idx': 2}, [repeated]),
             Case('negative_padding_idx', {**f, 'padding_idx': -5}, [repeated]),
             Case('scale_grad_by_freq', {**f, 'scale_grad_by_freq': True}, [repeated]),
-            Case('scale_grad_by_freq_padding', {**f, 'scale_grad_by_freq': True, 'padding_idx': 0}, [repeated])]
+            Case('scale_grad_by_freq_padding', {**f, 'scale_grad_by_freq': True, 'padding_idx': 0}, [repeated]),
+            Case('max_norm', {**f, 'max_norm': 0.75}, [repeated]),
+            Case('max_norm_1', {**f, 'max_norm': 1.0, 'norm_type': 1.0}, [repeated]),
+            Case('max_norm_3', {**f, 'max_norm': 0.5, 'norm_type': 3.0, 'padding_idx': 1}, [repeated])]
 
 
 def unflatten():
