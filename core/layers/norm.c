@@ -79,19 +79,6 @@ static void keep_statistics(const struct norm *norm, int64_t group, double mean,
 
 /* ---- statistics ------------------------------------------------------------------------------------- */
 
-/* Σ (x - mean)² */
-static double sum_of_squares(const real *x, int64_t count, double mean)
-{
-    double lanes[SUM_LANES] = {0};
-    int64_t i = 0;
-    for (; i + SUM_LANES <= count; i += SUM_LANES)
-        for (int lane = 0; lane < SUM_LANES; lane++)
-            lanes[lane] += ((double)x[i + lane] - mean) * ((double)x[i + lane] - mean);
-    for (int lane = 0; i < count; i++, lane++)
-        lanes[lane] += ((double)x[i] - mean) * ((double)x[i] - mean);
-    return sum_lanes(lanes);
-}
-
 static void group_statistics(const struct norm *norm, const real *x, int64_t index, real *saved)
 {
     struct group group = group_at(norm, index);

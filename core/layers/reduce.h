@@ -85,4 +85,23 @@ static inline bool reduction_shape(struct layer_shapes *shapes)
     return true;
 }
 
+/* y = the greatest of x over the reduced dimensions: -Infinity over nothing, NaN where there is one. */
+static inline void reduction_greatest(const struct layer_pass *pass, const struct stability_shape *kept)
+{
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = -INFINITY;
+    struct broadcast walk;
+    for (bool more = broadcast_first(&walk, &pass->inputs[0].shape, kept, kept); more;
+         more = broadcast_next(&walk)) {
+        const real *x = (const real *)pass->inputs[0].data + walk.whole;
+        real *greatest = y + walk.operand[0];
+        if (walk.step[0] == 0)
+            *greatest = greater_of(greatest_of(x, walk.row), *greatest);
+        else
+            for (int64_t i = 0; i < walk.row; i++)
+                greatest[i] = greater_of(x[i], greatest[i]);
+    }
+}
+
 #endif

@@ -43,6 +43,21 @@ static inline double sum_of_products(const real *a, const real *b, int64_t count
     return sum_lanes(lanes);
 }
 
+/* Σ (x - center)² */
+static inline double sum_of_squares(const real *x, int64_t count, double center)
+{
+    double lanes[SUM_LANES] = {0};
+    int64_t i = 0;
+    for (; i + SUM_LANES <= count; i += SUM_LANES)
+        for (int lane = 0; lane < SUM_LANES; lane++) {
+            double distance = (double)x[i + lane] - center;
+            lanes[lane] += distance * distance;
+        }
+    for (int lane = 0; i < count; i++, lane++)
+        lanes[lane] += ((double)x[i] - center) * ((double)x[i] - center);
+    return sum_lanes(lanes);
+}
+
 /* The greater of two; NaN where either is NaN. */
 static inline real greater_of(real a, real b)
 {

@@ -23,6 +23,12 @@ static inline uint64_t switches_above(const real *x, int64_t count, real thresho
     return hash;
 }
 
+/* Which of x's elements lie below `low`, between, or above `high`. */
+static inline uint64_t switches_between(const real *x, int64_t count, real low, real high)
+{
+    return switches_above(x, count, low) * 3 + switches_above(x, count, high);
+}
+
 /* Which index each output chose. */
 static inline uint64_t switches_of_choices(const int32_t *choices, int64_t count)
 {

@@ -1,0 +1,80 @@
+/* The greatest element over dimensions (torch.amax): NaN where there is one; elements that tie share the
+ * gradient evenly. */
+#include "core/layers/reduce.h"
+#include "core/real/switches.h"
+
+static bool shape(struct layer_shapes *s)
+{
+    if (!reduction_shape(s))
+        return false;
+    if (stability_shape_count(&s->inputs[0]) == 0 && stability_shape_count(&s->outputs[0]) != 0)
+        return layer_shape_fail(s, "dim",
+                                "there is no greatest of no elements: a reduced dimension has size 0");
+    return true;
+}
+
+static void forward(const struct layer_pass *pass)
+{
+    struct stability_shape kept = reduction_kept(pass);
+    reduction_greatest(pass, &kept);
+}
+
+/* How many elements are the greatest, for each element of the output. */
+static void count_ties(const struct layer_pass *pass, const struct stability_shape *kept, double *ties)
+{
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        ties[i] = 0;
+    struct broadcast walk;
+    for (bool more = broadcast_first(&walk, &pass->inputs[0].shape, kept, kept); more;
+         more = broadcast_next(&walk)) {
+        const real *x = (const real *)pass->inputs[0].data + walk.whole;
+        const real *y = (const real *)pass->outputs[0].data + walk.operand[0];
+        for (int64_t i = 0; i < walk.row; i++)
+            ties[walk.operand[0] + i * walk.step[0]] += x[i] == y[i * walk.step[0]];
+    }
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    struct stability_shape kept = reduction_kept(pass);
+    double *ties = pass->workspace;
+    count_ties(pass, &kept, ties);
+    struct broadcast walk;
+    for (bool more = broadcast_first(&walk, &pass->inputs[0].shape, &kept, &kept); more;
+         more = broadcast_next(&walk)) {
+        const real *x = (const real *)pass->inputs[0].data + walk.whole;
+        real *dx = (real *)pass->input_gradients[0].data + walk.whole;
+        const real *y = (const real *)pass->outputs[0].data + walk.operand[0];
+        const real *dy = (const real *)pass->output_gradients[0].data + walk.operand[0];
+        for (int64_t i = 0; i < walk.row; i++) {
+            int64_t k = i * walk.step[0];
+            dx[i] = (x[i] == y[k] ? dy[k] : 0) / (real)ties[walk.operand[0] + k];
+        }
+    }
+}
+
+/* Which elements are the greatest. */
+static uint64_t switches(const struct layer_pass *pass)
+{
+    struct stability_shape kept = reduction_kept(pass);
+    uint64_t hash = 0;
+    struct broadcast walk;
+    for (bool more = broadcast_first(&walk, &pass->inputs[0].shape, &kept, &kept); more;
+         more = broadcast_next(&walk)) {
+        const real *x = (const real *)pass->inputs[0].data + walk.whole;
+        const real *y = (const real *)pass->outputs[0].data + walk.operand[0];
+        for (int64_t i = 0; i < walk.row; i++)
+            hash += x[i] == y[i * walk.step[0]] ? switch_number((uint64_t)(walk.whole + i), 0) : 0;
+    }
+    return hash;
+}
+
+LAYER_OPS(Max) = {
+    .type = {"Max", "torch.amax", "greatest element over dim", .minimum_inputs = 1, .maximum_inputs = 1,
+             .attributes = reduction_attributes},
+    .attributes_size = sizeof(struct reduction),
+    .shape = shape,
+    .forward = forward,
+    .backward = backward,
+    .switches = switches,
+};

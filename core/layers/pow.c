@@ -1,0 +1,116 @@
+/* x to a fixed exponent, with y' = exponent x^(exponent - 1), and the square. */
+#include "core/layers/explain.h"
+
+struct power {
+    double exponent;
+};
+
+static const struct stability_attribute attributes[] = {
+    {"exponent", STABILITY_ATTRIBUTE_REAL, offsetof(struct power, exponent), .required = true,
+     .documentation = "the power that x is raised to"},
+    {0},
+};
+
+/* y = x^exponent. Exponents that take no more than a product, a quotient
+ * or a root do not go through pow, as in PyTorch. */
+static void raise(const real *x, int64_t count, double exponent, real *y)
+{
+    if (exponent == 2)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = x[i] * x[i];
+    else if (exponent == 3)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = x[i] * x[i] * x[i];
+    else if (exponent == 0.5)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = sqrt(x[i]);
+    else if (exponent == -0.5)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = 1 / sqrt(x[i]);
+    else if (exponent == -1)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = 1 / x[i];
+    else if (exponent == -2)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = 1 / (x[i] * x[i]);
+    else
+        for (int64_t i = 0; i < count; i++)
+            y[i] = pow(x[i], (real)exponent);
+}
+
+static void pow_forward(const struct layer_pass *pass)
+{
+    const struct power *power = pass->attributes;
+    raise(pass->inputs[0].data, pass->inputs[0].count, power->exponent, pass->outputs[0].data);
+}
+
+static void pow_backward(const struct layer_pass *pass)
+{
+    const struct power *power = pass->attributes;
+    const real exponent = (real)power->exponent;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    raise(pass->inputs[0].data, pass->inputs[0].count, power->exponent - 1, dx);
+    for (int64_t i = 0; i < pass->inputs[0].count; i++)
+        dx[i] = exponent == 0 ? 0 : dy[i] * (exponent * dx[i]);
+}
+
+static void square_forward(const struct layer_pass *pass)
+{
+    raise(pass->inputs[0].data, pass->inputs[0].count, 2, pass->outputs[0].data);
+}
+
+static void square_backward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->inputs[0].count; i++)
+        dx[i] = dy[i] * (2 * x[i]);
+}
+
+static bool explain_power(double x, double exponent, const char *what, char *text, size_t size)
+{
+    const char *how = "overflows " REAL_NAME;
+    if (x == 0)
+        how = "divides by zero";
+    else if (x < 0 && exponent != floor(exponent))
+        how = "is no number: a fractional power of a negative one";
+    snprintf(text, size, "%s(%.6g)^%g %s", what, x, exponent, how);
+    return true;
+}
+
+static bool pow_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
+                        size_t size)
+{
+    double exponent = ((const struct power *)pass->attributes)->exponent;
+    double x = explain_element(&pass->inputs[0], element);
+    return backward ? explain_power(x, exponent - 1, "the derivative's ", text, size)
+                    : explain_power(x, exponent, "", text, size);
+}
+
+static bool square_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
+                           size_t size)
+{
+    return !backward && explain_power(explain_element(&pass->inputs[0], element), 2, "", text, size);
+}
+
+LAYER_OPS(Pow) = {
+    .type = {"Pow", "torch.pow", "x to the power of exponent", .minimum_inputs = 1, .maximum_inputs = 1,
+             .attributes = attributes},
+    .attributes_size = sizeof(struct power),
+    .shape = layer_shape_same,
+    .forward = pow_forward,
+    .backward = pow_backward,
+    .unread = LAYER_UNREAD_OUTPUTS,
+    .explain = pow_explain,
+};
+
+LAYER_OPS(Square) = {
+    .type = {"Square", "torch.square", "x²", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = square_forward,
+    .backward = square_backward,
+    .unread = LAYER_UNREAD_OUTPUTS,
+    .explain = square_explain,
+};

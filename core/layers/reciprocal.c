@@ -1,0 +1,43 @@
+/* y = 1 / x, y' = -y². */
+#include "core/layers/explain.h"
+
+static void forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = 1 / x[i];
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    const real *y = pass->outputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = -dy[i] * (y[i] * y[i]);
+}
+
+static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+{
+    if (backward) {
+        double y = explain_element(&pass->outputs[0], element);
+        snprintf(text, size, "the derivative of 1/x overflows " REAL_NAME " at %.6g", 1 / y);
+        return true;
+    }
+    double x = explain_element(&pass->inputs[0], element);
+    if (x == 0)
+        snprintf(text, size, "1/0: division by zero");
+    else
+        snprintf(text, size, "1/%.6g overflows " REAL_NAME, x);
+    return true;
+}
+
+LAYER_OPS(Reciprocal) = {
+    .type = {"Reciprocal", "torch.reciprocal", "1 / x", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = forward,
+    .backward = backward,
+    .unread = LAYER_UNREAD_INPUTS,
+    .explain = explain,
+};

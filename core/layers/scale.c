@@ -1,0 +1,45 @@
+/* y = factor x + shift. */
+#include "core/layer.h"
+#include "core/real/real.h"
+
+struct scale {
+    double factor;
+    double shift;
+};
+
+static const struct stability_attribute attributes[] = {
+    {"factor", STABILITY_ATTRIBUTE_REAL, offsetof(struct scale, factor), .number = 1,
+     .documentation = "what x is multiplied by"},
+    {"shift", STABILITY_ATTRIBUTE_REAL, offsetof(struct scale, shift), .documentation = "what is added then"},
+    {0},
+};
+
+static void forward(const struct layer_pass *pass)
+{
+    const struct scale *scale = pass->attributes;
+    const real factor = (real)scale->factor;
+    const real shift = (real)scale->shift;
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = factor * x[i] + shift;
+}
+
+static void backward(const struct layer_pass *pass)
+{
+    const real factor = (real)((const struct scale *)pass->attributes)->factor;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = factor * dy[i];
+}
+
+LAYER_OPS(Scale) = {
+    .type = {"Scale", "x * factor + shift", "factor x + shift", .minimum_inputs = 1, .maximum_inputs = 1,
+             .attributes = attributes},
+    .attributes_size = sizeof(struct scale),
+    .shape = layer_shape_same,
+    .forward = forward,
+    .backward = backward,
+    .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+};

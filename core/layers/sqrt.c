@@ -1,0 +1,81 @@
+/* √x with y' = 1 / (2 y), and 1/√x with y' = -y³ / 2. */
+#include "core/layers/explain.h"
+
+static void sqrt_forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = sqrt(x[i]);
+}
+
+static void sqrt_backward(const struct layer_pass *pass)
+{
+    const real *y = pass->outputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = dy[i] / (2 * y[i]);
+}
+
+static void rsqrt_forward(const struct layer_pass *pass)
+{
+    const real *x = pass->inputs[0].data;
+    real *y = pass->outputs[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        y[i] = 1 / sqrt(x[i]);
+}
+
+static void rsqrt_backward(const struct layer_pass *pass)
+{
+    const real *y = pass->outputs[0].data;
+    const real *dy = pass->output_gradients[0].data;
+    real *dx = pass->input_gradients[0].data;
+    for (int64_t i = 0; i < pass->outputs[0].count; i++)
+        dx[i] = (real)-0.5 * dy[i] * (y[i] * y[i] * y[i]);
+}
+
+static bool sqrt_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
+                         size_t size)
+{
+    double y = explain_element(&pass->outputs[0], element);
+    if (!backward)
+        snprintf(text, size, "sqrt(%.6g): no number, below 0", explain_element(&pass->inputs[0], element));
+    else if (y == 0)
+        snprintf(text, size, "the derivative of sqrt at 0 is infinite%s",
+                 explain_element(&pass->output_gradients[0], element) == 0 ? ", times 0" : "");
+    else
+        snprintf(text, size, "the derivative of sqrt overflows " REAL_NAME " at %.6g", y * y);
+    return true;
+}
+
+static bool rsqrt_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
+                          size_t size)
+{
+    double y = explain_element(&pass->outputs[0], element);
+    if (backward)
+        snprintf(text, size, "the derivative of 1/sqrt overflows " REAL_NAME " at %.6g", 1 / y / y);
+    else if (isinf(y))
+        snprintf(text, size, "1/sqrt(0): division by zero");
+    else
+        snprintf(text, size, "1/sqrt(%.6g): no number, below 0", explain_element(&pass->inputs[0], element));
+    return true;
+}
+
+LAYER_OPS(Sqrt) = {
+    .type = {"Sqrt", "torch.sqrt", "√x", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = sqrt_forward,
+    .backward = sqrt_backward,
+    .unread = LAYER_UNREAD_INPUTS,
+    .explain = sqrt_explain,
+};
+
+LAYER_OPS(Rsqrt) = {
+    .type = {"Rsqrt", "torch.rsqrt", "1 / √x", .minimum_inputs = 1, .maximum_inputs = 1},
+    .shape = layer_shape_same,
+    .forward = rsqrt_forward,
+    .backward = rsqrt_backward,
+    .unread = LAYER_UNREAD_INPUTS,
+    .explain = rsqrt_explain,
+};
