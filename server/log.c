@@ -1,5 +1,7 @@
 #include "server/log.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,14 +44,37 @@ bool log_begin(struct log_line *line, enum log_level level, const char *message)
     return true;
 }
 
+/* Whether a short write to the log goes through at once. */
+static bool is_writable(void)
+{
+    struct pollfd log = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&log, 1, 0) == 1 && (log.revents & POLLOUT);
+}
+
+/* A log that nobody reads must not stop the service: a line that would have to wait is dropped and counted.
+ */
+static void write_line(const struct buffer *text)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static long long dropped;
+    pthread_mutex_lock(&mutex);
+    if (text->failed || !is_writable()) {
+        dropped++;
+    } else {
+        if (dropped > 0) {
+            dprintf(STDERR_FILENO,
+                    "{\"level\":\"warning\",\"message\":\"%lld lines of the log were dropped\"}\n", dropped);
+        }
+        dropped = write(STDERR_FILENO, text->data, text->length) < 0;
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
 void log_end(struct log_line *line)
 {
     json_end_object(&line->json);
     buffer_append(&line->text, "\n", 1);
-    /* A log that cannot be written must not stop the service. */
-    if (!line->text.failed && write(STDERR_FILENO, line->text.data, line->text.length) < 0) {
-        clearerr(stderr);
-    }
+    write_line(&line->text);
     buffer_free(&line->text);
 }
 

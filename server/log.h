@@ -1,4 +1,4 @@
-/* The log: one JSON object a line on standard error, each written at once. */
+/* The log: one JSON object a line on standard error, each written at once, or dropped where nobody reads. */
 #ifndef SERVER_LOG_H
 #define SERVER_LOG_H
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -90,19 +91,19 @@ class Connection:
 
 
 class Server:
-    """`stabilityd serve` on a port that the kernel chose."""
+    """`stabilityd serve` on a port that the kernel chose; `log` has the lines of its log at the end."""
 
-    def __init__(self, *options, binary=None, environment=None):
+    def __init__(self, *options, environment=None):
         self.log = []
+        self.log_file = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [binary or sys.argv[1], "serve", "--port", "0", *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [sys.argv[1], "serve", "--port", "0", *options], stdout=subprocess.PIPE, stderr=self.log_file, text=True,
             env={**os.environ, **(environment or {})})
         listening = self.process.stdout.readline()
         match = re.search(r" listens on http://\S+:(\d+)$", listening.strip())
         if not match or self.process.stdout.readline() != "ready\n":
             self.process.kill()
-            raise AssertionError(f"the server did not start: {listening!r} {self.process.stderr.read()}")
+            raise AssertionError(f"the server did not start: {listening!r} {self.read_log()}")
         self.port = int(match.group(1))
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -117,18 +118,23 @@ class Server:
             else:
                 self.process.kill()
         self.process.stdout.close()
-        self.process.stderr.close()
+        self.log_file.close()
 
     def signal(self, number):
         self.process.send_signal(number)
 
-    def wait(self, timeout=20):
-        """Waits for the end; returns the exit status, and keeps the log's lines in `log`."""
-        _, log = self.process.communicate(timeout=timeout)
+    def read_log(self):
+        self.log_file.seek(0)
+        return self.log_file.read()
+
+    def wait(self, timeout=60):
+        """Waits for the end; returns the exit status."""
+        self.process.wait(timeout=timeout)
+        text = self.read_log()
         try:
-            self.log = [json.loads(line) for line in log.splitlines()]
+            self.log = [json.loads(line) for line in text.splitlines()]
         except json.JSONDecodeError as error:
-            raise AssertionError(f"the log is not JSON: {log}") from error
+            raise AssertionError(f"the log is not JSON: {text}") from error
         return self.process.returncode
 
     def stop(self):
@@ -173,12 +179,14 @@ def model(name="test"):
     }
 
 
-def slow_model(layers=40, width=1024, batch=256):
-    """A small request whose work takes a second or so."""
+def slow_model(layers=80, width=1024, batch=256):
+    """A small request whose work takes a second or so, nearly all of it in matrix products."""
+    linear = {"type": "Linear", "in_features": width, "out_features": width}
     return {
         "model": {"name": "slow",
-                  "layers": [{"name": f"fc{i}", "type": "Linear", "in_features": width, "out_features": width}
-                             for i in range(layers)], "loss": {"type": "MSELoss"}},
+                  "layers": [{"name": "fc0", **linear}]
+                  + [{"name": f"fc{i}", **linear, "weights_from": "fc0"} for i in range(1, layers)],
+                  "loss": {"type": "MSELoss"}},
         "data": {"input": {"random": "normal", "shape": [batch, width]},
                  "target": {"random": "normal", "shape": [batch, width]}},
     }

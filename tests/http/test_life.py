@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import threading
 
 from support import Server, assert_problem, model, request, run_tests, slow_model, wait_until
@@ -189,7 +190,7 @@ def test_stalled_clients_stop_nobody():
 def test_half_closed_client():
     """A client that closed its sending side is answered, however long the work takes and whatever it asks."""
     with Server() as server:
-        for body, header in (model(), ""), (slow_model(), ""):
+        for body in model(), slow_model(layers=20):
             with server.connect() as connection:
                 connection.send(request("POST", DIAGNOSE, body))
                 connection.finish_sending()
@@ -204,7 +205,7 @@ def test_half_closed_client():
 
 
 def test_half_closed_client_of_http10():
-    body = json.dumps(slow_model())
+    body = json.dumps(slow_model(layers=20))
     with Server() as server, server.connect() as connection:
         connection.send(f"POST {DIAGNOSE} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n{body}")
         connection.finish_sending()
@@ -215,10 +216,7 @@ def test_half_closed_client_of_http10():
 def test_client_that_leaves():
     """Its work stops: the server has a single thread, and would be busy for long."""
     with Server("--threads", "1", "--timeout", "300") as server:
-        endless = slow_model()
-        endless["model"]["layers"] *= 40
-        for i, layer in enumerate(endless["model"]["layers"]):
-            endless["model"]["layers"][i] = {**layer, "name": f"fc{i}", "weights_from": "fc0"} if i else layer
+        endless = slow_model(layers=3000)
         for reset in False, True:
             with server.connect() as connection, server.connect() as other:
                 connection.send(request("POST", DIAGNOSE, endless, X_Request_Id=f"gone-{reset}"))
@@ -300,7 +298,7 @@ def test_memory_budget():
 
 def test_drain():
     """SIGTERM: what was accepted is answered, nothing new is, and the process ends with 0."""
-    body = json.dumps(slow_model()).encode()
+    body = json.dumps(slow_model(layers=20)).encode()
     with Server("--threads", "1") as server, server.connect() as busy, server.connect() as idle, \
             server.connect() as late:
         busy.send(request("POST", DIAGNOSE, Content_Length=len(body), Expect="100-continue"))
@@ -346,9 +344,27 @@ def test_second_signal():
         connection.send(request("POST", DIAGNOSE, Content_Length=10, Expect="100-continue"))
         assert connection.response(interim=True).status == 100
         server.signal(signal.SIGTERM)
-        assert "draining" in server.process.stderr.readline()
+        wait_until(lambda: "draining" in server.read_log())
         server.signal(signal.SIGTERM)
         assert server.process.wait(timeout=10) == -signal.SIGTERM
+
+
+def test_log_that_nobody_reads():
+    """A full pipe at its end does not stop the service."""
+    process = subprocess.Popen([sys.argv[1], "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        port = int(process.stdout.readline().rsplit(b":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            answers = b""
+            connection.sendall(request("GET", "/livez") * 1000)
+            while answers.count(b"live") < 1000:
+                answers += connection.recv(1 << 20)
+        process.send_signal(signal.SIGTERM)
+        log = process.communicate(timeout=20)[1]
+        assert process.returncode == 0 and 100 < log.count(b"/livez") < 1000, log
+    finally:
+        process.kill()
+        process.communicate()
 
 
 run_tests(globals())
