@@ -111,6 +111,23 @@ void phrase_sentence(struct buffer *buffer, const char *text)
     }
 }
 
+void phrase_finding(struct buffer *buffer, const struct stability_finding *finding)
+{
+    phrase_sentence(buffer, finding->message);
+    if (finding->cause != NULL) {
+        buffer_append_text(buffer, " ");
+        phrase_sentence(buffer, finding->cause);
+    }
+}
+
+void phrase_member(struct json_writer *json, const char *key, struct buffer *text)
+{
+    json_key(json, key);
+    json_write_bytes(json, text->length > 0 ? text->data : "", text->length);
+    json->buffer->failed = json->buffer->failed || text->failed;
+    buffer_truncate(text, 0);
+}
+
 bool phrase_parameter_gradient(const struct stability_layer_report *layer, double *norm)
 {
     bool found = false;

@@ -2,7 +2,7 @@
 #ifndef SERVER_OUTPUT_PHRASES_H
 #define SERVER_OUTPUT_PHRASES_H
 
-#include "server/buffer.h"
+#include "server/json_writer.h"
 
 #include <stability/report.h>
 
@@ -29,6 +29,10 @@ void phrase_engine(struct buffer *buffer, const struct stability_report *report)
 void phrase_evidence(struct buffer *buffer, const struct stability_finding *finding);
 /* A message or a cause as a sentence: its first letter a capital, a full stop at its end. */
 void phrase_sentence(struct buffer *buffer, const char *text);
+/* A finding in full sentences: message, then cause where there is one. */
+void phrase_finding(struct buffer *buffer, const struct stability_finding *finding);
+/* Writes what `text` holds as a JSON member, and empties it. */
+void phrase_member(struct json_writer *json, const char *key, struct buffer *text);
 
 /* The L2 norm of the gradients of all of a layer's parameters together. False where there are none. */
 bool phrase_parameter_gradient(const struct stability_layer_report *layer, double *norm);

@@ -1,0 +1,39 @@
+/* GitLab's code quality report: https://docs.gitlab.com/ci/testing/code_quality/ */
+#include "server/output/format.h"
+#include "server/output/phrases.h"
+
+static const char *const severities[] = {
+    [STABILITY_INFO] = "info", [STABILITY_WARNING] = "major", [STABILITY_ERROR_SEVERITY] = "critical"};
+
+static void member_location(struct json_writer *json)
+{
+    json_key(json, "location");
+    json_begin_object(json);
+    json_member_text(json, "path", PHRASE_ARTIFACT);
+    json_key(json, "lines");
+    json_begin_object(json);
+    json_member_integer(json, "begin", 1);
+    json_end_object(json);
+    json_end_object(json);
+}
+
+void report_gitlab(const struct stability_report *report, struct buffer *buffer)
+{
+    struct json_writer json = {.buffer = buffer};
+    struct buffer text = {0};
+    json_begin_array(&json);
+    for (size_t i = 0; i < report->finding_count; i++) {
+        const struct stability_finding *finding = &report->findings[i];
+        json_begin_object(&json);
+        phrase_finding(&text, finding);
+        phrase_member(&json, "description", &text);
+        json_member_text(&json, "check_name", finding->rule);
+        json_member_text(&json, "fingerprint", finding->fingerprint);
+        json_member_text(&json, "severity", severities[finding->severity]);
+        member_location(&json);
+        json_end_object(&json);
+    }
+    json_end_array(&json);
+    buffer_append(buffer, "\n", 1);
+    buffer_free(&text);
+}
