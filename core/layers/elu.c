@@ -2,7 +2,7 @@
  * y' = positive, negative rate exp(rate x). SELU's constants: Klambauer et al. 2017, Self-normalizing neural
  * networks, equation 14. */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/switches.h"
 
 struct alpha {
     double alpha;
@@ -95,6 +95,18 @@ static void celu_backward(const struct layer_pass *pass)
     backward(pass, celu(pass));
 }
 
+/* ELU has a kink where alpha is not 1, SELU always; CELU has none. */
+static uint64_t elu_switches(const struct layer_pass *pass)
+{
+    const struct alpha *attribute = pass->attributes;
+    return attribute->alpha == 1 ? 0 : switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
+}
+
+static uint64_t selu_switches(const struct layer_pass *pass)
+{
+    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
+}
+
 LAYER_OPS(ELU) = {
     .type = {"ELU", "torch.nn.ELU", "x where x > 0, alpha (exp(x) - 1) elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -102,6 +114,7 @@ LAYER_OPS(ELU) = {
     .shape = layer_shape_same,
     .forward = elu_forward,
     .backward = elu_backward,
+    .switches = elu_switches,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
 };
@@ -112,6 +125,7 @@ LAYER_OPS(SELU) = {
     .shape = layer_shape_same,
     .forward = selu_forward,
     .backward = selu_backward,
+    .switches = selu_switches,
     .activation = &(const struct layer_activation){.greatest_derivative = 1.7581},
     .unread = LAYER_UNREAD_OUTPUTS,
 };

@@ -1,6 +1,6 @@
 /* The sigmoid in three straight pieces, h(x) = (x + 3) / 6 kept within [0, 1], and Hardswish, x h(x). */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/switches.h"
 
 static real hardsigmoid(real x)
 {
@@ -43,12 +43,18 @@ static void hardswish_backward(const struct layer_pass *pass)
         dx[i] = x[i] < -3 ? 0 : x[i] > 3 ? dy[i] : dy[i] * (x[i] / 3 + (real)0.5);
 }
 
+static uint64_t switches(const struct layer_pass *pass)
+{
+    return switches_between(pass->inputs[0].data, pass->inputs[0].count, -3, 3);
+}
+
 LAYER_OPS(Hardsigmoid) = {
     .type = {"Hardsigmoid", "torch.nn.Hardsigmoid", "(x + 3) / 6 kept within [0, 1]", .minimum_inputs = 1,
              .maximum_inputs = 1},
     .shape = layer_shape_same,
     .forward = hardsigmoid_forward,
     .backward = hardsigmoid_backward,
+    .switches = switches,
     .activation = &(const struct layer_activation){.dies = true,
                                                    .saturates = true,
                                                    .greatest_derivative = 1.0 / 6},
@@ -61,6 +67,7 @@ LAYER_OPS(Hardswish) = {
     .shape = layer_shape_same,
     .forward = hardswish_forward,
     .backward = hardswish_backward,
+    .switches = switches,
     .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1.5},
     .unread = LAYER_UNREAD_OUTPUTS,
 };

@@ -1,6 +1,6 @@
 /* x kept within a range, with y' = 0 at its ends and outside: Hardtanh, and ReLU6 with [0, 6]. */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/switches.h"
 
 struct hardtanh {
     double min_val;
@@ -63,6 +63,18 @@ static void relu6_backward(const struct layer_pass *pass)
     backward(pass, 0, 6);
 }
 
+static uint64_t hardtanh_switches(const struct layer_pass *pass)
+{
+    const struct hardtanh *range = pass->attributes;
+    return switches_between(pass->inputs[0].data, pass->inputs[0].count, (real)range->min_val,
+                            (real)range->max_val);
+}
+
+static uint64_t relu6_switches(const struct layer_pass *pass)
+{
+    return switches_between(pass->inputs[0].data, pass->inputs[0].count, 0, 6);
+}
+
 LAYER_OPS(Hardtanh) = {
     .type = {"Hardtanh", "torch.nn.Hardtanh", "x kept within [min_val, max_val]", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -70,6 +82,7 @@ LAYER_OPS(Hardtanh) = {
     .shape = hardtanh_shape,
     .forward = hardtanh_forward,
     .backward = hardtanh_backward,
+    .switches = hardtanh_switches,
     .activation = &(const struct layer_activation){.dies = true, .saturates = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_INPUTS,
 };
@@ -79,6 +92,7 @@ LAYER_OPS(ReLU6) = {
     .shape = layer_shape_same,
     .forward = relu6_forward,
     .backward = relu6_backward,
+    .switches = relu6_switches,
     .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_INPUTS,
 };

@@ -80,6 +80,11 @@ static void backward(const struct layer_pass *pass)
     binary_backward(&binary, 1, slope_gradient);
 }
 
+static uint64_t switches(const struct layer_pass *pass)
+{
+    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
+}
+
 LAYER_OPS(PReLU) = {
     .type = {"PReLU", "torch.nn.PReLU", "x where x > 0, weight x elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes, .parameters = parameters},
@@ -87,5 +92,6 @@ LAYER_OPS(PReLU) = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .switches = switches,
     .unread = LAYER_UNREAD_OUTPUTS,
 };

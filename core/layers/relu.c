@@ -1,6 +1,6 @@
 /* max(x, 0), its relatives with a slope or a ceiling. */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/switches.h"
 
 static void forward(const struct layer_pass *pass)
 {
@@ -21,6 +21,11 @@ static void backward(const struct layer_pass *pass)
 
 static const struct layer_activation activation = {.dies = true, .greatest_derivative = 1};
 
+static uint64_t switches(const struct layer_pass *pass)
+{
+    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
+}
+
 LAYER_OPS(ReLU) = {
     .type = {.type = "ReLU",
              .torch = "torch.nn.ReLU",
@@ -30,6 +35,7 @@ LAYER_OPS(ReLU) = {
     .shape = layer_shape_same,
     .forward = forward,
     .backward = backward,
+    .switches = switches,
     .activation = &activation,
     .unread = LAYER_UNREAD_INPUTS,
 };

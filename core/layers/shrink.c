@@ -1,6 +1,6 @@
 /* 0 within [-lambd, lambd]; outside x itself (Hardshrink), or what is left of it (Softshrink). */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/switches.h"
 
 struct shrink {
     double lambd;
@@ -51,6 +51,12 @@ static void backward(const struct layer_pass *pass)
         dx[i] = x[i] >= -lambda && x[i] <= lambda ? 0 : dy[i];
 }
 
+static uint64_t switches(const struct layer_pass *pass)
+{
+    const real lambda = half_width(pass);
+    return switches_between(pass->inputs[0].data, pass->inputs[0].count, -lambda, lambda);
+}
+
 LAYER_OPS(Hardshrink) = {
     .type = {"Hardshrink", "torch.nn.Hardshrink", "0 where |x| <= lambd, x elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = hard_attributes},
@@ -58,6 +64,7 @@ LAYER_OPS(Hardshrink) = {
     .shape = layer_shape_same,
     .forward = hard_forward,
     .backward = backward,
+    .switches = switches,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
 };
@@ -70,6 +77,7 @@ LAYER_OPS(Softshrink) = {
     .shape = layer_shape_same,
     .forward = soft_forward,
     .backward = backward,
+    .switches = switches,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
 };

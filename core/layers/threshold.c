@@ -1,6 +1,6 @@
 /* x where it is above a threshold, a value elsewhere. */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/switches.h"
 
 struct threshold {
     double threshold;
@@ -36,6 +36,12 @@ static void backward(const struct layer_pass *pass)
         dx[i] = x[i] <= threshold ? 0 : dy[i];
 }
 
+static uint64_t switches(const struct layer_pass *pass)
+{
+    const struct threshold *attribute = pass->attributes;
+    return switches_above(pass->inputs[0].data, pass->inputs[0].count, (real)attribute->threshold);
+}
+
 LAYER_OPS(Threshold) = {
     .type = {"Threshold", "torch.nn.Threshold", "x where x > threshold, value elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -43,6 +49,7 @@ LAYER_OPS(Threshold) = {
     .shape = layer_shape_same,
     .forward = forward,
     .backward = backward,
+    .switches = switches,
     .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
 };
