@@ -1,6 +1,7 @@
 /* LeakyReLU with slopes that are learned: one for all, or one for each channel (dimension 1). The slopes are
  * broadcast to the input as (num_parameters, 1 ...). */
 #include "core/layers/binary.h"
+#include "core/real/switches.h"
 
 struct prelu {
     int64_t num_parameters;
