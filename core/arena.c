@@ -5,7 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMALL_ALIGNMENT = 16, LARGE_ALIGNMENT = 64, FIRST_SIZE = 4096, GREATEST_SIZE = 1 << 20 };
+enum { SMALL_ALIGNMENT = 16, LARGE_ALIGNMENT = 64 };
+
+/* Blocks double from the first size to the greatest. A test sets both to 1, so that each piece is an
+ * allocation. */
+#ifndef ARENA_FIRST_SIZE
+#define ARENA_FIRST_SIZE 4096
+#define ARENA_GREATEST_SIZE (1 << 20)
+#endif
 
 struct arena_block {
     struct arena_block *next;
@@ -60,11 +67,11 @@ void *arena_allocate(struct arena *arena, size_t bytes)
     void *memory = arena->blocks ? block_take(arena->blocks, bytes, alignment) : NULL;
     if (memory)
         return memory;
-    size_t size = arena->next_size ? arena->next_size : FIRST_SIZE;
+    size_t size = arena->next_size ? arena->next_size : ARENA_FIRST_SIZE;
     struct arena_block *block = block_new(bytes > size ? bytes : size);
     if (!block)
         return NULL;
-    arena->next_size = size < GREATEST_SIZE ? 2 * size : size;
+    arena->next_size = size < ARENA_GREATEST_SIZE ? 2 * size : size;
     memory = block_take(block, bytes, alignment);
     insert_block(arena, block);
     return memory;
