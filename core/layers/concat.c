@@ -62,21 +62,15 @@ static bool stack_shape(struct layer_shapes *s)
     for (int k = 1; k < s->input_count; k++)
         if (!stability_shape_equal(&s->inputs[k], x))
             return fail_different(s, "", k);
-    int dim = dimension_index(stack->dim, x->rank + 1);
-    y->rank = x->rank + 1;
-    for (int d = 0; d < y->rank; d++)
-        y->sizes[d] = d == dim ? s->input_count : x->sizes[d < dim ? d : d - 1];
-    s->feature_dim += s->feature_dim >= dim;
+    *y = dimension_insert(x, stack->dim, s->input_count);
+    s->feature_dim += s->feature_dim >= dimension_index(stack->dim, y->rank);
     return true;
 }
 
-/* Copies an input's blocks to or from their places in the output's. */
-static void join(const struct tensor *part, int64_t outer, int64_t total, real *to, const real *from,
-                 bool to_output)
+/* Where an input lies in the output: in (outer, block) rows of `total`, from `offset` on. */
+static struct strided place(const struct tensor *part, int64_t outer, int64_t total, int64_t offset)
 {
-    int64_t block = part->count / outer;
-    struct strided box = {2, {outer, block}, {to_output ? total : block, 1}, {to_output ? block : total, 1}};
-    strided_copy(box, to, from);
+    return (struct strided){2, {outer, part->count / outer}, {total, 1}, offset};
 }
 
 static void forward(const struct layer_pass *pass)
@@ -84,10 +78,12 @@ static void forward(const struct layer_pass *pass)
     const struct concat *concat = pass->attributes;
     const struct tensor *y = &pass->outputs[0];
     int64_t outer = dimension_layout(&y->shape, concat->dim).outer;
-    real *to = y->data;
+    int64_t offset = 0;
     for (int k = 0; k < pass->input_count && y->count > 0; k++) {
-        join(&pass->inputs[k], outer, y->count / outer, to, pass->inputs[k].data, true);
-        to += pass->inputs[k].count / outer;
+        struct strided in_output = place(&pass->inputs[k], outer, y->count / outer, offset);
+        struct strided dense = strided_dense(2, in_output.sizes);
+        strided_copy(&in_output, y->data, &dense, pass->inputs[k].data);
+        offset += in_output.sizes[1];
     }
 }
 
@@ -96,11 +92,13 @@ static void backward(const struct layer_pass *pass)
     const struct concat *concat = pass->attributes;
     const struct tensor *dy = &pass->output_gradients[0];
     int64_t outer = dimension_layout(&dy->shape, concat->dim).outer;
-    const real *from = dy->data;
+    int64_t offset = 0;
     for (int k = 0; k < pass->input_count && dy->count > 0; k++) {
+        struct strided in_output = place(&pass->inputs[k], outer, dy->count / outer, offset);
+        struct strided dense = strided_dense(2, in_output.sizes);
         if (pass->input_gradients[k].data)
-            join(&pass->inputs[k], outer, dy->count / outer, pass->input_gradients[k].data, from, false);
-        from += pass->inputs[k].count / outer;
+            strided_copy(&dense, pass->input_gradients[k].data, &in_output, dy->data);
+        offset += in_output.sizes[1];
     }
 }
 

@@ -35,4 +35,15 @@ static inline struct dimension_layout dimension_layout(const struct stability_sh
     return layout;
 }
 
+/* The shape with a dimension of `size` put in at `dim` of the result, whose rank must be possible. */
+static inline struct stability_shape dimension_insert(const struct stability_shape *shape, int64_t dim,
+                                                      int64_t size)
+{
+    struct stability_shape longer = {.rank = shape->rank + 1};
+    int index = dimension_index(dim, longer.rank);
+    for (int d = 0; d < longer.rank; d++)
+        longer.sizes[d] = d == index ? size : shape->sizes[d < index ? d : d - 1];
+    return longer;
+}
+
 #endif

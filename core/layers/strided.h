@@ -1,4 +1,5 @@
-/* Copies between tensors that are walked in different orders: what permutes, slices, joins and expands. */
+/* Copies between tensors of which some elements are taken, in any order: what permutes, slices, pads, joins
+ * and expands. */
 #ifndef LAYERS_STRIDED_H
 #define LAYERS_STRIDED_H
 
@@ -7,42 +8,61 @@
 
 #include <string.h>
 
-/* A box of elements, and how far apart they lie along each dimension in the tensor written and in the one
- * read. A stride read may be 0 (the element is repeated) or negative. */
+/* Some elements of a tensor in an order of their own: a box, and how far apart its elements lie in the
+ * tensor along each dimension. A stride may be negative, or 0 in a view that is only read. */
 struct strided {
+    int rank;
+    int64_t sizes[STABILITY_MAX_RANK];
+    int64_t strides[STABILITY_MAX_RANK];
+    int64_t offset; /* of the first element */
+};
+
+/* Elements without gaps, in order. */
+static inline struct strided strided_dense(int rank, const int64_t *sizes)
+{
+    struct strided view = {.rank = rank};
+    int64_t inner = 1;
+    for (int d = rank - 1; d >= 0; d--) {
+        view.sizes[d] = sizes[d];
+        view.strides[d] = inner;
+        inner *= sizes[d];
+    }
+    return view;
+}
+
+/* The whole of a tensor. */
+static inline struct strided strided_whole(const struct stability_shape *shape)
+{
+    return strided_dense(shape->rank, shape->sizes);
+}
+
+/* ---- copying */
+
+/* Two views of the same sizes. */
+struct strided_box {
     int rank;
     int64_t sizes[STABILITY_MAX_RANK];
     int64_t to[STABILITY_MAX_RANK];
     int64_t from[STABILITY_MAX_RANK];
 };
 
-/* strides[d] of a contiguous tensor. */
-static inline void strided_contiguous(const struct stability_shape *shape, int64_t *strides)
-{
-    int64_t inner = 1;
-    for (int d = shape->rank - 1; d >= 0; d--) {
-        strides[d] = inner;
-        inner *= shape->sizes[d];
-    }
-}
-
 /* Leaves out dimensions of size 1 and joins neighbours that can be walked as one; false where it is empty. */
-static inline bool strided_simplify(struct strided *box)
+static inline bool strided_join(const struct strided *to, const struct strided *from, struct strided_box *box)
 {
     int rank = 0;
-    for (int d = 0; d < box->rank; d++) {
-        int64_t size = box->sizes[d];
+    for (int d = 0; d < to->rank; d++) {
+        int64_t size = to->sizes[d];
         if (size == 0)
             return false;
         if (size == 1)
             continue;
-        bool joins =
-            rank > 0 && box->to[rank - 1] == size * box->to[d] && box->from[rank - 1] == size * box->from[d];
+        bool joins = rank > 0 && box->to[rank - 1] == size * to->strides[d] &&
+                     box->from[rank - 1] == size * from->strides[d];
         if (joins)
             size *= box->sizes[--rank];
         box->sizes[rank] = size;
-        box->to[rank] = box->to[d];
-        box->from[rank] = box->from[d];
+        box->to[rank] = to->strides[d];
+        box->from[rank] = from->strides[d];
         rank++;
     }
     box->rank = rank;
@@ -81,7 +101,7 @@ static inline void strided_tiles(const int64_t *sizes, const int64_t *to_strides
 
 /* The dimension to be tiled together with the last one, or -1: where the last is walked in order on one side
  * only, one that is walked in order on the other. */
-static inline int strided_partner(const struct strided *box)
+static inline int strided_partner(const struct strided_box *box)
 {
     int last = box->rank - 1;
     if (last < 1 || (box->to[last] == 1) == (box->from[last] == 1))
@@ -93,9 +113,9 @@ static inline int strided_partner(const struct strided *box)
 }
 
 /* Swaps two dimensions: the order in which a box is walked does not matter. */
-static inline void strided_swap(struct strided *box, int a, int b)
+static inline void strided_swap(struct strided_box *box, int a, int b)
 {
-    struct strided other = *box;
+    struct strided_box other = *box;
     box->sizes[a] = other.sizes[b];
     box->to[a] = other.to[b];
     box->from[a] = other.from[b];
@@ -104,17 +124,22 @@ static inline void strided_swap(struct strided *box, int a, int b)
     box->from[b] = other.from[a];
 }
 
-/* to[...] = from[...] over the whole box; both point to its first element. */
-static inline void strided_copy(struct strided box, real *to, const real *from)
+/* Copies the elements of the view `from` of `source` to those of the view `to` of `destination`, which has
+ * the same sizes. */
+static inline void strided_copy(const struct strided *to_view, real *destination,
+                                const struct strided *from_view, const real *source)
 {
-    if (!strided_simplify(&box))
+    struct strided_box box;
+    if (!strided_join(to_view, from_view, &box))
         return;
+    real *to = destination + to_view->offset;
+    const real *from = source + from_view->offset;
     if (box.rank == 0) {
         *to = *from;
         return;
     }
     int partner = strided_partner(&box);
-    int outer = partner >= 0 ? box.rank - 2 : box.rank - 1;
+    int outer = partner >= 0 ? box.rank - 2 : box.rank - 1; /* dimensions around a row or a tile */
     if (partner >= 0)
         strided_swap(&box, partner, outer);
     int64_t position[STABILITY_MAX_RANK] = {0};
@@ -133,6 +158,24 @@ static inline void strided_copy(struct strided box, real *to, const real *from)
             position[d] = 0;
         }
     }
+}
+
+/* ---- the passes of layers whose output is a view of their input */
+
+static inline void strided_forward(const struct layer_pass *pass, const struct strided *view)
+{
+    struct strided dense = strided_dense(view->rank, view->sizes);
+    strided_copy(&dense, pass->outputs[0].data, view, pass->inputs[0].data);
+}
+
+/* What the view leaves out gets the gradient 0. */
+static inline void strided_backward(const struct layer_pass *pass, const struct strided *view)
+{
+    struct strided dense = strided_dense(view->rank, view->sizes);
+    real *dx = pass->input_gradients[0].data;
+    if (pass->outputs[0].count < pass->inputs[0].count)
+        memset(dx, 0, (size_t)pass->inputs[0].count * sizeof(real));
+    strided_copy(view, dx, &dense, pass->output_gradients[0].data);
 }
 
 #endif
