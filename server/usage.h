@@ -9,8 +9,8 @@
 bool usage_read(struct config *config, enum config_command command, int count, char *const *arguments,
                 int *status);
 
-/* Prints "stabilityd: FILE: MESSAGE (at POINTER)" on standard error; a NULL file and an empty pointer are left
- * out. Returns COMMAND_USAGE. */
+/* Prints "stabilityd: FILE: MESSAGE (at POINTER)" on standard error; a NULL file and an empty pointer are
+ * left out. Returns COMMAND_USAGE. */
 int usage_fail(const char *file, const struct stability_error *error);
 
 #endif

@@ -178,7 +178,8 @@ void http_server_drain(struct http_server *server)
         return;
     }
     MHD_quiesce_daemon(server->daemon);
-    shutdown(server->listener, SHUT_RDWR); /* else the kernel would go on to greet clients that nobody serves */
+    /* Else the kernel would go on to greet clients that nobody serves. */
+    shutdown(server->listener, SHUT_RDWR);
     pthread_mutex_lock(&server->mutex);
     while (server->in_flight > 0) {
         pthread_cond_wait(&server->idle, &server->mutex);

@@ -16,13 +16,13 @@
 
 static int clear_environment(void **unused)
 {
-    static const char *const names[] = {"BIND",    "PORT",     "THREADS",   "MEMORY", "MAX_BODY",
-                                        "TIMEOUT", "INSECURE", "LOG_LEVEL", "FORMAT", "HELP"};
-    char name[32];
+    static const char *const names[] = {"STABILITYD_BIND",     "STABILITYD_PORT",      "STABILITYD_THREADS",
+                                        "STABILITYD_MEMORY",   "STABILITYD_MAX_BODY",  "STABILITYD_TIMEOUT",
+                                        "STABILITYD_INSECURE", "STABILITYD_LOG_LEVEL", "STABILITYD_FORMAT",
+                                        "STABILITYD_HELP"};
     (void)unused;
     for (int i = 0; i < COUNT(names); i++) {
-        strcpy(name, "STABILITYD_");
-        unsetenv(strcat(name, names[i]));
+        unsetenv(names[i]);
     }
     return 0;
 }
