@@ -1,7 +1,7 @@
-/* y = x Φ(x) with the normal distribution's Φ(x) = (1 + erf(x/√2)) / 2, or with its approximation by tanh:
- * Hendrycks, Gimpel 2016, Gaussian error linear units, section 2. */
+/* x Φ(x), exactly or with Φ's approximation by tanh from the same source. */
+#include "core/layers/gelu.h"
+
 #include "core/layer.h"
-#include "core/real/real.h"
 
 struct gelu {
     int approximate;
@@ -14,24 +14,12 @@ static const struct stability_attribute attributes[] = {
     {0},
 };
 
-static const real sqrt_half = (real)0.70710678118654752440;           /* √(1/2) */
-static const real sqrt_two_over_pi = (real)0.79788456080286535588;    /* √(2/π) */
-static const real normal_density_at_0 = (real)0.39894228040143267794; /* 1/√(2π) */
+static const real sqrt_two_over_pi = (real)0.79788456080286535588; /* √(2/π) */
 static const real cubic = (real)0.044715;
 
 static bool uses_tanh(const struct layer_pass *pass)
 {
     return ((const struct gelu *)pass->attributes)->approximate == TANH;
-}
-
-static real normal_distribution(real x)
-{
-    return (real)0.5 * (1 + erf(x * sqrt_half));
-}
-
-static real exact_derivative(real x)
-{
-    return normal_distribution(x) + x * normal_density_at_0 * exp((real)-0.5 * x * x);
 }
 
 /* tanh(√(2/π) (x + 0.044715 x³)) */
@@ -55,8 +43,7 @@ static void forward(const struct layer_pass *pass)
         for (int64_t i = 0; i < pass->outputs[0].count; i++)
             y[i] = (real)0.5 * x[i] * (1 + inner_tanh(x[i]));
     else
-        for (int64_t i = 0; i < pass->outputs[0].count; i++)
-            y[i] = x[i] * normal_distribution(x[i]);
+        gelu_forward(x, y, pass->outputs[0].count);
 }
 
 static void backward(const struct layer_pass *pass)
@@ -68,8 +55,7 @@ static void backward(const struct layer_pass *pass)
         for (int64_t i = 0; i < pass->outputs[0].count; i++)
             dx[i] = dy[i] * tanh_derivative(x[i]);
     else
-        for (int64_t i = 0; i < pass->outputs[0].count; i++)
-            dx[i] = dy[i] * exact_derivative(x[i]);
+        gelu_backward(x, dy, dx, pass->outputs[0].count);
 }
 
 LAYER_OPS(GELU) = {
