@@ -84,7 +84,8 @@ static void measure_request(const char *name, struct text text)
         struct stability_error error = {0};
         struct input_position where;
         double start = seconds();
-        struct input_request *request = input_request_parse(text.bytes, text.length, INPUT_DIAGNOSE, &limits, &where, &error);
+        struct input_request *request =
+            input_request_parse(text.bytes, text.length, INPUT_DIAGNOSE, &limits, &where, &error);
         double elapsed = seconds() - start;
         if (request == NULL) {
             fprintf(stderr, "%s: %s\n", name, error.message);

@@ -80,7 +80,7 @@ static bool parse(const char *body, size_t length, enum input_purpose purpose,
         }
         return false;
     }
-    json_error_t problem;
+    json_error_t problem = {0}; /* jansson leaves it unset where memory fails */
     storage->structure = json_loadb(storage->scan.structure.data, storage->scan.structure.length,
                                     JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
     buffer_free(&storage->scan.structure);

@@ -18,7 +18,7 @@ static void require(bool holds)
 /* jansson takes a NUL after a number for the end, nests deeper, and has smaller numbers. */
 static void compare(const char *body, size_t length, const struct stability_error *error, bool known)
 {
-    json_error_t problem;
+    json_error_t problem = {0};
     json_t *json = json_loadb(body, length, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &problem);
     bool nested = strstr(error->message, "nested") != NULL;
     if (error->code == STABILITY_ERROR_SYNTAX) {
