@@ -41,21 +41,47 @@ static bool is_bad(const struct search *search, const struct tensor *tensor, int
     return *element >= 0;
 }
 
-static void look_at_data(struct search *search)
+/* How a tensor of the request came to hold the element; `given` is NULL where it was drawn. */
+static const char *how_from_request(const struct search *search, const struct stability_tensor *given,
+                                    int64_t element)
+{
+    if (!given)
+        return arena_string(search->arena, "it was drawn so: the scheme's arguments are too large");
+    double sent;
+    const char *data = (const char *)given->data + (size_t)element * stability_dtype_size(given->dtype);
+    stability_convert(given->dtype, data, STABILITY_FLOAT64, &sent, 1);
+    if (!isfinite(sent))
+        return arena_string(search->arena, "it was sent so");
+    return arena_format(search->arena, "overflow: %.6g was sent, which is beyond the largest %s", sent,
+                        precision_name(search));
+}
+
+static void look_at_named(struct search *search, const struct stability_named_tensor *data,
+                          const struct tensor *tensor)
+{
+    int64_t element;
+    double value;
+    if (is_bad(search, tensor, &element, &value))
+        record(search, false, -1, arena_format(search->arena, "data '%s'", data->name), element, value,
+               how_from_request(search, data->recipe.name ? NULL : &data->tensor, element));
+}
+
+static void look_at_request(struct search *search)
 {
     const struct graph *graph = search->run.graph;
     int64_t element;
     double value;
     for (int i = 0; i < graph->model_input_count; i++)
-        if (is_bad(search, &search->run.values[i], &element, &value))
-            record(search, false, -1, arena_format(search->arena, "data '%s'", graph->values[i].name),
-                   element, value, "it was sent so");
-    for (int i = 0; i < graph->node_count; i++)
-        for (int k = 0; k < graph->nodes[i].parameter_count; k++)
+        look_at_named(search, graph->values[i].data, &search->run.values[i]);
+    look_at_named(search, graph->target, &search->run.loss_pass.target);
+    for (int i = 0; i < graph->node_count; i++) {
+        for (int k = 0; k < graph->nodes[i].parameter_count; k++) {
+            const struct graph_parameter *parameter = &graph->nodes[i].parameters[k];
             if (is_bad(search, &search->run.parameters[graph_slot(graph, i, k)], &element, &value))
-                record(search, false, i,
-                       arena_format(search->arena, "parameter '%s'", graph->nodes[i].parameters[k].name),
-                       element, value, "it was sent so");
+                record(search, false, i, arena_format(search->arena, "parameter '%s'", parameter->name),
+                       element, value, how_from_request(search, parameter->given, element));
+        }
+    }
 }
 
 static const char *explain(struct search *search, int node, bool backward, int64_t element, double value)
@@ -91,11 +117,25 @@ static void look_at_loss(struct search *search)
             record(search, true, -1, "the loss's gradient", element, value, how_from_value(search, value));
 }
 
+/* Each reader's part of a gradient was finite, their sum is not. */
+static const char *how_from_sum(const struct search *search)
+{
+    return arena_format(search->arena,
+                        "overflow: the sum of what its readers pass back is beyond the largest %s",
+                        precision_name(search));
+}
+
 static void before_backward(void *context, int node)
 {
     struct search *search = context;
     if (node == search->run.graph->node_count - 1)
         look_at_loss(search);
+    const struct graph_node *n = &search->run.graph->nodes[node];
+    int64_t element;
+    double value;
+    for (int k = 0; k < n->output_count; k++)
+        if (is_bad(search, &search->run.value_gradients[n->first_output + k], &element, &value))
+            record(search, true, node, "the gradient of its output", element, value, how_from_sum(search));
 }
 
 static void after_backward(void *context, int node)
@@ -116,6 +156,20 @@ static void after_backward(void *context, int node)
                    how_from_value(search, value));
 }
 
+static void after_parameter(void *context, int node, int parameter)
+{
+    struct search *search = context;
+    const struct graph *graph = search->run.graph;
+    int64_t element;
+    double value;
+    if (is_bad(search, &search->run.parameter_gradients[graph_slot(graph, node, parameter)], &element,
+               &value))
+        record(search, true, node,
+               arena_format(search->arena, "the gradient of '%s'",
+                            graph->nodes[node].parameters[parameter].name),
+               element, value, how_from_sum(search));
+}
+
 bool origin_find(const struct stability_plan *plan, struct arena *arena, struct non_finite_origin *origin,
                  struct stability_error *error)
 {
@@ -125,10 +179,11 @@ bool origin_find(const struct stability_plan *plan, struct arena *arena, struct 
         .forward = after_forward,
         .output_gradients = before_backward,
         .backward = after_backward,
+        .parameter_gradient = after_parameter,
     };
     bool done = run_open(&search.run, &plan->run, error);
     if (done) {
-        look_at_data(&search);
+        look_at_request(&search);
         done = run_execute(&search.run, &observer, error);
     }
     run_close(&search.run);
