@@ -1,6 +1,5 @@
 /* -x, and |x| with the derivative 0 at 0. */
-#include "core/layer.h"
-#include "core/real/switches.h"
+#include "core/layers/kinks.h"
 
 static void neg_forward(const struct layer_pass *pass)
 {
@@ -43,16 +42,11 @@ LAYER_OPS(Neg) = {
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
 };
 
-static uint64_t abs_switches(const struct layer_pass *pass)
-{
-    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
-}
-
 LAYER_OPS(Abs) = {
     .type = {"Abs", "torch.abs", "|x|", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
     .forward = abs_forward,
     .backward = abs_backward,
-    .switches = abs_switches,
+    .switches = kink_at_zero,
     .unread = LAYER_UNREAD_OUTPUTS,
 };

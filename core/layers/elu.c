@@ -1,8 +1,7 @@
 /* Exponential linear units: y = positive x where x > 0, negative (exp(rate x) - 1) elsewhere, and
  * y' = positive, negative rate exp(rate x). SELU's constants: Klambauer et al. 2017, Self-normalizing neural
  * networks, equation 14. */
-#include "core/layer.h"
-#include "core/real/switches.h"
+#include "core/layers/kinks.h"
 
 struct alpha {
     double alpha;
@@ -99,12 +98,7 @@ static void celu_backward(const struct layer_pass *pass)
 static uint64_t elu_switches(const struct layer_pass *pass)
 {
     const struct alpha *attribute = pass->attributes;
-    return attribute->alpha == 1 ? 0 : switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
-}
-
-static uint64_t selu_switches(const struct layer_pass *pass)
-{
-    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
+    return attribute->alpha == 1 ? 0 : kink_at_zero(pass);
 }
 
 LAYER_OPS(ELU) = {
@@ -125,7 +119,7 @@ LAYER_OPS(SELU) = {
     .shape = layer_shape_same,
     .forward = selu_forward,
     .backward = selu_backward,
-    .switches = selu_switches,
+    .switches = kink_at_zero,
     .activation = &(const struct layer_activation){.greatest_derivative = 1.7581},
     .unread = LAYER_UNREAD_OUTPUTS,
 };

@@ -1,6 +1,5 @@
 /* The sigmoid in three straight pieces, h(x) = (x + 3) / 6 kept within [0, 1], and Hardswish, x h(x). */
-#include "core/layer.h"
-#include "core/real/switches.h"
+#include "core/layers/kinks.h"
 
 static real hardsigmoid(real x)
 {
@@ -45,7 +44,7 @@ static void hardswish_backward(const struct layer_pass *pass)
 
 static uint64_t switches(const struct layer_pass *pass)
 {
-    return switches_between(pass->inputs[0].data, pass->inputs[0].count, -3, 3);
+    return kinks_at(pass, -3, 3);
 }
 
 LAYER_OPS(Hardsigmoid) = {

@@ -1,6 +1,5 @@
 /* x kept within a range, with y' = 0 at its ends and outside: Hardtanh, and ReLU6 with [0, 6]. */
-#include "core/layer.h"
-#include "core/real/switches.h"
+#include "core/layers/kinks.h"
 
 struct hardtanh {
     double min_val;
@@ -66,13 +65,12 @@ static void relu6_backward(const struct layer_pass *pass)
 static uint64_t hardtanh_switches(const struct layer_pass *pass)
 {
     const struct hardtanh *range = pass->attributes;
-    return switches_between(pass->inputs[0].data, pass->inputs[0].count, (real)range->min_val,
-                            (real)range->max_val);
+    return kinks_at(pass, range->min_val, range->max_val);
 }
 
 static uint64_t relu6_switches(const struct layer_pass *pass)
 {
-    return switches_between(pass->inputs[0].data, pass->inputs[0].count, 0, 6);
+    return kinks_at(pass, 0, 6);
 }
 
 LAYER_OPS(Hardtanh) = {

@@ -1,6 +1,5 @@
 /* x where x > 0, negative_slope x elsewhere. */
-#include "core/layer.h"
-#include "core/real/switches.h"
+#include "core/layers/kinks.h"
 
 struct leaky_relu {
     double negative_slope;
@@ -31,11 +30,6 @@ static void backward(const struct layer_pass *pass)
         dx[i] = x[i] > 0 ? dy[i] : slope * dy[i];
 }
 
-static uint64_t switches(const struct layer_pass *pass)
-{
-    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
-}
-
 LAYER_OPS(LeakyReLU) = {
     .type = {"LeakyReLU", "torch.nn.LeakyReLU", "x where x > 0, negative_slope x elsewhere",
              .minimum_inputs = 1, .maximum_inputs = 1, .attributes = attributes},
@@ -43,7 +37,7 @@ LAYER_OPS(LeakyReLU) = {
     .shape = layer_shape_same,
     .forward = forward,
     .backward = backward,
-    .switches = switches,
+    .switches = kink_at_zero,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
 };

@@ -1,6 +1,7 @@
 /* LeakyReLU with slopes that are learned: one for all, or one for each channel (dimension 1). The slopes are
  * broadcast to the input as (num_parameters, 1 ...). */
 #include "core/layers/binary.h"
+#include "core/layers/kinks.h"
 #include "core/real/switches.h"
 
 struct prelu {
@@ -81,11 +82,6 @@ static void backward(const struct layer_pass *pass)
     binary_backward(&binary, 1, slope_gradient);
 }
 
-static uint64_t switches(const struct layer_pass *pass)
-{
-    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
-}
-
 LAYER_OPS(PReLU) = {
     .type = {"PReLU", "torch.nn.PReLU", "x where x > 0, weight x elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes, .parameters = parameters},
@@ -93,6 +89,6 @@ LAYER_OPS(PReLU) = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
-    .switches = switches,
+    .switches = kink_at_zero,
     .unread = LAYER_UNREAD_OUTPUTS,
 };

@@ -1,13 +1,12 @@
-/* max(x, 0), its relatives with a slope or a ceiling. */
-#include "core/layer.h"
-#include "core/real/switches.h"
+/* x where x > 0, 0 elsewhere; NaN stays NaN. */
+#include "core/layers/kinks.h"
 
 static void forward(const struct layer_pass *pass)
 {
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = x[i] <= 0 ? 0 : x[i]; /* so that NaN stays NaN */
+        y[i] = x[i] <= 0 ? 0 : x[i];
 }
 
 static void backward(const struct layer_pass *pass)
@@ -19,23 +18,12 @@ static void backward(const struct layer_pass *pass)
         dx[i] = y[i] <= 0 ? 0 : dy[i];
 }
 
-static const struct layer_activation activation = {.dies = true, .greatest_derivative = 1};
-
-static uint64_t switches(const struct layer_pass *pass)
-{
-    return switches_above(pass->inputs[0].data, pass->inputs[0].count, 0);
-}
-
 LAYER_OPS(ReLU) = {
-    .type = {.type = "ReLU",
-             .torch = "torch.nn.ReLU",
-             .documentation = "max(x, 0)",
-             .minimum_inputs = 1,
-             .maximum_inputs = 1},
+    .type = {"ReLU", "torch.nn.ReLU", "max(x, 0)", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
     .forward = forward,
     .backward = backward,
-    .switches = switches,
-    .activation = &activation,
+    .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1},
+    .switches = kink_at_zero,
     .unread = LAYER_UNREAD_INPUTS,
 };

@@ -1,6 +1,5 @@
 /* 0 within [-lambd, lambd]; outside x itself (Hardshrink), or what is left of it (Softshrink). */
-#include "core/layer.h"
-#include "core/real/switches.h"
+#include "core/layers/kinks.h"
 
 struct shrink {
     double lambd;
@@ -53,8 +52,8 @@ static void backward(const struct layer_pass *pass)
 
 static uint64_t switches(const struct layer_pass *pass)
 {
-    const real lambda = half_width(pass);
-    return switches_between(pass->inputs[0].data, pass->inputs[0].count, -lambda, lambda);
+    const struct shrink *shrink = pass->attributes;
+    return kinks_at(pass, -shrink->lambd, shrink->lambd);
 }
 
 LAYER_OPS(Hardshrink) = {

@@ -1,7 +1,6 @@
 /* y = log(1 + exp(beta x)) / beta, and x itself where that is the same: beta x > threshold.
  * y' = 1 / (1 + exp(-beta x)). */
-#include "core/layer.h"
-#include "core/real/real.h"
+#include "core/layers/kinks.h"
 
 struct softplus {
     double beta;
@@ -39,6 +38,14 @@ static void backward(const struct layer_pass *pass)
         dx[i] = beta * x[i] > threshold ? dy[i] : dy[i] / (1 + exp(-beta * x[i]));
 }
 
+/* y jumps by 2e-9 at the default threshold. */
+static uint64_t switches(const struct layer_pass *pass)
+{
+    const struct softplus *attribute = pass->attributes;
+    double bend = attribute->threshold / attribute->beta;
+    return kinks_at(pass, bend, bend);
+}
+
 LAYER_OPS(Softplus) = {
     .type = {"Softplus", "torch.nn.Softplus", "log(1 + exp(beta x)) / beta", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -47,5 +54,6 @@ LAYER_OPS(Softplus) = {
     .forward = forward,
     .backward = backward,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
+    .switches = switches,
     .unread = LAYER_UNREAD_OUTPUTS,
 };

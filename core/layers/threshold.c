@@ -1,6 +1,5 @@
 /* x where it is above a threshold, a value elsewhere. */
-#include "core/layer.h"
-#include "core/real/switches.h"
+#include "core/layers/kinks.h"
 
 struct threshold {
     double threshold;
@@ -39,7 +38,7 @@ static void backward(const struct layer_pass *pass)
 static uint64_t switches(const struct layer_pass *pass)
 {
     const struct threshold *attribute = pass->attributes;
-    return switches_above(pass->inputs[0].data, pass->inputs[0].count, (real)attribute->threshold);
+    return kinks_at(pass, attribute->threshold, attribute->threshold);
 }
 
 LAYER_OPS(Threshold) = {
