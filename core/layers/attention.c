@@ -319,14 +319,21 @@ static void head_backward(const struct attention *a, const struct saved *saved, 
 
 /* ---- the whole ---- */
 
+/* Samples to walk over: none where all are empty, however many there are. */
+static int64_t sample_count(const struct attention *a)
+{
+    return query_rows(a) + key_rows(a) > 0 ? a->batch : 0;
+}
+
 void attention_forward(const struct attention *a, const struct attention_parameters *parameters,
                        const struct attention_inputs *inputs, real *output, real *saved_, real *workspace)
 {
     struct saved saved = saved_at(a, saved_);
     struct workspace w = workspace_at(a, workspace);
+    int64_t samples = sample_count(a);
     project(a, parameters, inputs, &saved.projected);
     fill_extra(a, parameters, w.extra);
-    for (int64_t sample = 0; sample < a->batch; sample++)
+    for (int64_t sample = 0; sample < samples; sample++)
         for (int64_t head = 0; head < a->heads; head++)
             head_forward(a, &saved, &w, sample, head);
     struct affine out = affine_dense(query_rows(a), a->embed, a->embed);
@@ -341,12 +348,13 @@ void attention_backward(const struct attention *a, const struct attention_parame
     struct saved saved = saved_at(a, saved_);
     struct workspace w = workspace_at(a, workspace);
     struct affine out = affine_dense(query_rows(a), a->embed, a->embed);
+    int64_t samples = sample_count(a);
     size_t extra = (size_t)(extra_keys(a) * a->embed) * sizeof(real);
     affine_backward(&out, saved.heads, parameters->out, output_gradient, w.heads_gradient, gradients->out,
                     gradients->out_bias);
     fill_extra(a, parameters, w.extra);
     memset(w.extra_gradient, 0, 2 * extra);
-    for (int64_t sample = 0; sample < a->batch; sample++)
+    for (int64_t sample = 0; sample < samples; sample++)
         for (int64_t head = 0; head < a->heads; head++)
             head_backward(a, &saved, &w, sample, head);
     project_backward(a, parameters, inputs, &w.gradient, wanted, gradients);
