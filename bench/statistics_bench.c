@@ -85,8 +85,11 @@ int main(void)
     };
     double *draws = malloc(LARGE * sizeof *draws);
     float *values = malloc(LARGE * sizeof *values);
-    if (!draws || !values)
+    if (!draws || !values) {
+        free(draws);
+        free(values);
         return 1;
+    }
     random_normal(random_stream(0, "bench"), 0, LARGE, draws);
     statistics_function *statistics = kernels_for(STABILITY_PRECISION_FLOAT32)->statistics;
     printf("%-15s %10s %10s  GB/s, float32\n", "", "memory", "cache");

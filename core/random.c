@@ -53,13 +53,11 @@ uint64_t random_stream(uint64_t seed, const char *name)
 /* A block has two numbers; number i is half i % 2 of block i / 2. */
 static void fill_blocks(uint64_t stream, uint64_t first_block, size_t count, uint64_t *bits)
 {
-    struct blocks blocks;
+    struct blocks blocks = {0};
     const uint32_t key[2] = {(uint32_t)stream, (uint32_t)(stream >> 32)};
     for (size_t i = 0; i < count; i++) {
         blocks.words[0][i] = (uint32_t)(first_block + i);
         blocks.words[1][i] = (uint32_t)((first_block + i) >> 32);
-        blocks.words[2][i] = 0;
-        blocks.words[3][i] = 0;
     }
     philox_rounds(&blocks, count, key);
     for (size_t i = 0; i < count; i++) {

@@ -1,6 +1,8 @@
 #include "support.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 static void fail_numbers(double actual, double expected, double allowed, const char *text, const char *file,
                          int line)
@@ -31,4 +33,13 @@ void support_assert_error(const struct stability_error *error, enum stability_co
     _assert_string_equal(error->message, message, file, line);
     _assert_string_equal(error->pointer, pointer, file, line);
     _assert_int_equal((uint64_t)error->code, (uint64_t)code, file, line);
+}
+
+void support_repeat(char *buffer, size_t size, const char *text, int times)
+{
+    buffer[0] = '\0';
+    for (int i = 0; i < times; i++) {
+        size_t length = strlen(buffer);
+        snprintf(buffer + length, size - length, "%s", text);
+    }
 }

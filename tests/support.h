@@ -29,4 +29,7 @@ void support_assert_within(double actual, double expected, double absolute, cons
 void support_assert_error(const struct stability_error *error, enum stability_code code, const char *pointer,
                           const char *message, const char *file, int line);
 
+/* Writes `text` that many times over into `buffer`, as far as it fits. */
+void support_repeat(char *buffer, size_t size, const char *text, int times);
+
 #endif

@@ -29,8 +29,9 @@ struct matrix {
 
 static struct matrix matrix_of(const struct stability_shape *shape)
 {
-    int64_t rows = shape->sizes[0], count = stability_shape_count(shape);
-    int64_t columns = rows > 0 ? count / rows : 0;
+    int64_t rows = shape->sizes[0], columns = 1;
+    for (int d = 1; d < shape->rank; d++)
+        columns *= shape->sizes[d];
     bool wide = rows < columns;
     return (struct matrix){rows, columns, wide ? rows : columns, wide ? columns : rows};
 }

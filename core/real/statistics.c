@@ -78,7 +78,7 @@ static doubles load_doubles(const real *elements)
 #if REAL_BITS == 32 && defined __AVX2__
     return (doubles)_mm256_cvtps_pd(_mm_loadu_ps(elements));
 #else
-    doubles values;
+    doubles values = {0};
     for (size_t i = 0; i < DOUBLES; i++)
         values[i] = (double)elements[i];
     return values;

@@ -219,7 +219,10 @@ static void wrong_values_are_told(void **state)
         {"nullable_mode", INTEGER(0), "'a' or 'b' or null", "0"},
         {"weight", TEXT("ones"), "a tensor, a list of numbers or a number", "'ones'"},
         {"weight", BOOLEAN(true), "a tensor, a list of numbers or a number", "true"},
-        {"slope", {.kind = STABILITY_TENSOR, .tensor = tensor}, "a number", "a tensor of dtype int64 and shape (3)"},
+        {"slope",
+         {.kind = STABILITY_TENSOR, .tensor = tensor},
+         "a number",
+         "a tensor of dtype int64 and shape (3)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_false(read_one(fixture, cases[i].name, cases[i].value));
@@ -235,8 +238,7 @@ static void long_texts_are_cut_between_characters(void **state)
 {
     struct fixture *fixture = *state;
     char text[200] = "x";
-    for (int i = 0; i < 60; i++)
-        strcat(text, "\xE2\x82\xAC");
+    support_repeat(text + 1, sizeof text - 1, "\xE2\x82\xAC", 60);
     assert_false(read_one(fixture, "slope", (struct stability_value)TEXT(text)));
     const char *found = strstr(fixture->error.message, "got '");
     assert_int_equal(strlen(found), strlen("got '...'") + 64);

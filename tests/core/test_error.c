@@ -26,9 +26,8 @@ static void long_message_is_cut_between_characters(void **state)
 {
     (void)state;
     /* 3 bytes each: the cut after 639 bytes falls between two, and after a shift by 1 within one. */
-    char text[1000] = "";
-    for (int i = 0; i < 300; i++)
-        strcat(text, "\xE2\x82\xAC");
+    char text[1000];
+    support_repeat(text, sizeof text, "\xE2\x82\xAC", 300);
     struct stability_error error = {0};
     stability_fail(&error, STABILITY_ERROR_SYNTAX, "", "%s", text);
     assert_int_equal(strlen(error.message), 639);
@@ -65,9 +64,8 @@ static void pointer_that_does_not_fit_stays(void **state)
 static void long_pointer_is_cut_at_a_member(void **state)
 {
     (void)state;
-    char pointer[600] = "";
-    for (int i = 0; i < 50; i++)
-        strcat(pointer, "/1234567");
+    char pointer[600];
+    support_repeat(pointer, sizeof pointer, "/1234567", 50);
     struct stability_error error = {0};
     stability_fail(&error, STABILITY_ERROR_SYNTAX, pointer, "no");
     assert_int_equal(strlen(error.pointer), 47 * 8);

@@ -3,6 +3,7 @@
 #include "core/attributes.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static void integers(void **state)
@@ -117,8 +118,8 @@ static void errors_are_told(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_null(read_recipe(drawn, cases[i].scheme, cases[i].shape, &cases[i].argument, 1));
-        char pointer[64] = "/weights/fc1.weight";
-        strcat(pointer, cases[i].pointer);
+        char pointer[64];
+        snprintf(pointer, sizeof pointer, "/weights/fc1.weight%s", cases[i].pointer);
         assert_error(&drawn->error, cases[i].code, pointer, cases[i].message);
     }
 }
