@@ -58,7 +58,9 @@ static const char *member_pointer(struct graph *graph, const char *base, const c
 static bool read_layer(struct graph *graph, struct graph_node *node, struct stability_error *error)
 {
     const struct stability_layer *source = node->source;
-    if (!check_name(source->name, member_pointer(graph, node->pointer, "name"), error))
+    char pointer[48];
+    snprintf(pointer, sizeof(pointer), "%s/name", node->pointer);
+    if (!check_name(source->name, pointer, error))
         return false;
     int type = kernels_find_layer(source->type);
     if (type < 0)
