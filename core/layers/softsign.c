@@ -1,6 +1,5 @@
 /* y = x / (1 + |x|), y' = 1 / (1 + |x|)². */
-#include "core/layer.h"
-#include "core/real/real.h"
+#include "core/layers/kinks.h"
 
 static real derivative(real x)
 {
@@ -30,6 +29,7 @@ LAYER_OPS(Softsign) = {
     .shape = layer_shape_same,
     .forward = forward,
     .backward = backward,
+    .switches = kink_at_zero, /* of the derivative */
     .activation = &(const struct layer_activation){.saturates = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
 };
