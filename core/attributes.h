@@ -3,7 +3,7 @@
  * A row's kind decides what lies at its offset:
  *   INTEGER   int64_t, or struct optional_integer where the row is nullable
  *   REAL      double, or struct optional_real where the row is nullable
- *   BOOLEAN   bool (never nullable)
+ *   BOOLEAN   bool; false: null
  *   CHOICE    int: index into the row's words; -1: null
  *   INTEGERS  struct integers
  *   TENSOR    const struct stability_tensor *, NULL: null or left out
