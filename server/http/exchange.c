@@ -120,7 +120,7 @@ void *exchange_open(void *closure, const char *target, struct MHD_Connection *ha
 static enum MHD_Result reply(struct exchange *exchange, bool close)
 {
     double now = clock_seconds();
-    if (!advance(exchange, EXCHANGE_REPLY, now + timeout_of(exchange))) {
+    if (!advance(exchange, EXCHANGE_REPLY, now + HTTP_REPLY_SECONDS)) {
         return MHD_NO;
     }
     http_response_timing(&exchange->response, "total", now - exchange->started);

@@ -10,6 +10,9 @@ import tempfile
 import time
 import traceback
 
+# Seconds that nothing takes, unless it hangs; the server may run under valgrind.
+PATIENCE = 120
+
 
 class Response:
     """One response: `status`, `headers` (lower-case names), `body` as bytes."""
@@ -27,10 +30,8 @@ class Response:
 class Connection:
     """A socket to the server, and what was read from it."""
 
-    def __init__(self, server, timeout=20, receive_buffer=None):
+    def __init__(self, server, timeout=PATIENCE):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", server.port))
         self.unread = b""
@@ -127,7 +128,7 @@ class Server:
         self.log_file.seek(0)
         return self.log_file.read()
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=PATIENCE):
         """Waits for the end; returns the exit status."""
         self.process.wait(timeout=timeout)
         text = self.read_log()
@@ -179,20 +180,23 @@ def model(name="test"):
     }
 
 
-def slow_model(layers=80, width=1024, batch=256):
-    """A small request whose work takes a second or so, nearly all of it in matrix products."""
-    linear = {"type": "Linear", "in_features": width, "out_features": width}
-    return {
-        "model": {"name": "slow",
-                  "layers": [{"name": "fc0", **linear}]
-                  + [{"name": f"fc{i}", **linear, "weights_from": "fc0"} for i in range(1, layers)],
-                  "loss": {"type": "MSELoss"}},
-        "data": {"input": {"random": "normal", "shape": [batch, width]},
-                 "target": {"random": "normal", "shape": [batch, width]}},
-    }
+def slow_model():
+    """A request whose work takes a noticeable time: a thousand layers of little work each."""
+    layers = [{"name": f"act{i}", "type": "ReLU"} for i in range(1000)]
+    return {"model": {"layers": layers, "loss": {"type": "MSELoss"}},
+            "data": {name: {"random": "normal", "shape": [64, 128]} for name in ("input", "target")}}
 
 
-def wait_until(condition, timeout=20):
+def endless_model():
+    """A request whose work takes longer than any test waits, and which can be stopped between any two layers."""
+    linear = {"type": "Linear", "in_features": 2048, "out_features": 2048}
+    first = {"name": "fc0", **linear, "init": {"weight": {"init": "constant_", "val": 0.001}}}
+    layers = [first] + [{"name": f"fc{i}", **linear, "weights_from": "fc0"} for i in range(1, 300)]
+    return {"model": {"layers": layers, "loss": {"type": "MSELoss"}},
+            "data": {name: {"random": "normal", "shape": [128, 2048]} for name in ("input", "target")}}
+
+
+def wait_until(condition, timeout=PATIENCE):
     """Waits until condition() holds."""
     end = time.monotonic() + timeout
     while not condition():

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import tempfile
 
-from support import Server, model, run_tests
+from support import PATIENCE, Server, model, run_tests
 
 
 def run(*arguments, data=None, environment=None):
-    return subprocess.run([sys.argv[1], *arguments], input=data, capture_output=True, timeout=60, check=False,
+    return subprocess.run([sys.argv[1], *arguments], input=data, capture_output=True, timeout=PATIENCE, check=False,
                           env={**os.environ, **(environment or {})})
 
 
@@ -121,7 +121,7 @@ def test_healthcheck():
         with connection:
             connection.recv(1000)
             connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
-        healthcheck.communicate(timeout=10)
+        healthcheck.communicate(timeout=PATIENCE)
         assert healthcheck.returncode == 1
 
 
