@@ -50,8 +50,7 @@ static const struct stability_statistics *measure(struct diagnosis *d, const str
     return statistics;
 }
 
-/* ---- forward
- * ------------------------------------------------------------------------------------------------ */
+/* ---- forward ---- */
 
 /* Units lie along the feature dimension; a scalar is one unit. */
 static void unit_layout(const struct graph_value *value, int64_t *units, int64_t *inner)
@@ -102,8 +101,7 @@ static void after_forward(void *context, int index)
         measure_activation(d, index);
 }
 
-/* ---- backward
- * ----------------------------------------------------------------------------------------------- */
+/* ---- backward ---- */
 
 static void measure_steps(struct diagnosis *d, const struct graph_node *node, int value)
 {
@@ -158,8 +156,7 @@ static void after_parameter(void *context, int index, int parameter)
         report->update_ratio = d->run.graph->request->options.learning_rate * norm / report->value->all.norm;
 }
 
-/* ---- the frame of the report
- * -------------------------------------------------------------------------------- */
+/* ---- the frame of the report ---- */
 
 /* Texts of the request are copied: the report outlives it. */
 static const char *keep(struct diagnosis *d, const char *text)

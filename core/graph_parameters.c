@@ -66,8 +66,7 @@ static bool list_parameters(struct graph *graph, struct graph_node *node, struct
     return true;
 }
 
-/* ---- weights_from
- * ------------------------------------------------------------------------------------------- */
+/* ---- weights_from ---- */
 
 static int find_parameter(const struct graph_node *node, const char *name)
 {
@@ -127,8 +126,7 @@ static bool resolve_sharing(struct graph *graph, int index, struct stability_err
     return share_parameters(graph, index, owner, pointer, error);
 }
 
-/* ---- weights
- * ------------------------------------------------------------------------------------------------ */
+/* ---- weights ---- */
 
 static bool shape_is_transposed(const struct stability_shape *given, const struct stability_shape *expected)
 {
@@ -255,8 +253,7 @@ static bool read_weights(struct graph *graph, struct stability_error *error)
     return true;
 }
 
-/* ---- parameters that weights leaves out
- * --------------------------------------------------------------------- */
+/* ---- parameters that weights leaves out ---- */
 
 static const struct stability_init *find_init(const struct stability_inits *inits, const char *name)
 {

@@ -51,7 +51,8 @@ struct stability_plan *stability_plan_new(const struct stability_request *reques
     }
     if (graph_build(&plan->graph, request, error) &&
         (plan->thresholds = rules_read_thresholds(&plan->graph, &plan->graph.arena, error)) &&
-        run_plan_make(&plan->run, &plan->graph, RUN_ONCE, &plan->graph.arena, error) && plan_costs(plan, error))
+        run_plan_make(&plan->run, &plan->graph, RUN_ONCE, &plan->graph.arena, error) &&
+        plan_costs(plan, error))
         return plan;
     stability_plan_free(plan);
     return NULL;

@@ -25,8 +25,7 @@ const struct stability_rule_type *stability_rule_type_at(size_t index)
     return &rules[index]->type;
 }
 
-/* ---- thresholds
- * --------------------------------------------------------------------------------------------- */
+/* ---- thresholds ---- */
 
 static size_t count_thresholds(const struct rule_ops *rule)
 {
@@ -123,8 +122,7 @@ double **rules_read_thresholds(const struct graph *graph, struct arena *arena, s
     return all;
 }
 
-/* ---- findings
- * ----------------------------------------------------------------------------------------------- */
+/* ---- findings ---- */
 
 const char *rule_text(struct rule_context *context, const char *format, ...)
 {

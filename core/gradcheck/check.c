@@ -86,8 +86,7 @@ static bool out_of_memory(const struct check *c)
     return stability_fail(c->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a gradient check");
 }
 
-/* ---- subjects
- * ----------------------------------------------------------------------------------------------- */
+/* ---- subjects ---- */
 
 static bool is_subject(const struct graph_parameter *parameter)
 {
@@ -216,8 +215,7 @@ static bool prepare_subject(struct check *c, struct subject *s)
     return true;
 }
 
-/* ---- derivatives
- * -------------------------------------------------------------------------------------------- */
+/* ---- derivatives ---- */
 
 /* Elements that the step is chosen by: where the gradient is greatest, and two anywhere. */
 static int choose_probes(const struct check *c, const struct subject *s, int64_t probes[3])
@@ -299,8 +297,7 @@ static bool take_derivatives(struct check *c, struct subject *s)
     return workers_run(&c->workers, s->node, s->parameter, &job, c->error);
 }
 
-/* ---- comparison
- * --------------------------------------------------------------------------------------------- */
+/* ---- comparison ---- */
 
 /* Errors of `given` against the numerical gradient over all items. */
 struct comparison {
@@ -410,8 +407,7 @@ static void conclude(struct check *c, struct subject *s, struct stability_gradch
         report->engine_max_relative_error = engine.relative;
 }
 
-/* ---- the report
- * --------------------------------------------------------------------------------------------- */
+/* ---- the report ---- */
 
 static bool recognise_patterns(struct check *c)
 {
@@ -497,8 +493,7 @@ static bool fill_report(struct check *c, struct stability_gradcheck_report *repo
     return rank_suspects(c, report);
 }
 
-/* ---- the check
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the check ---- */
 
 /* Runs forward and backward twice: what is not deterministic cannot be differentiated. */
 static bool run_twice(struct check *c, bool *deterministic)

@@ -49,8 +49,7 @@ static struct difference central(const struct line *line, double step)
     return d;
 }
 
-/* ---- noise: ECnoise (More, Wild 2011, Estimating computational noise)
- * ------------------------------------------ */
+/* ---- noise: ECnoise (More, Wild 2011, Estimating computational noise) ---- */
 
 enum { NOISE_POINTS = 7 };
 
@@ -80,19 +79,31 @@ static double noise_from_table(double losses[NOISE_POINTS])
     return 0; /* too smooth or too steep to tell */
 }
 
-static double measure_noise(const struct line *line, double spacing)
+/* At several spacings: one below the quantum of a rounding that is coarse sees nothing of it. */
+static double measure_noise(const struct line *line, double largest)
 {
-    double losses[NOISE_POINTS];
-    double size = 0;
-    for (int i = 0; i < NOISE_POINTS; i++) {
-        losses[i] = at(line, (i - NOISE_POINTS / 2) * spacing).loss;
-        size = fmax(size, fabs(losses[i]));
+    static const double spacings[] = {0x1p-30, 0x1p-22, 0x1p-14};
+    double noise = DBL_MIN;
+    for (size_t k = 0; k < sizeof(spacings) / sizeof(spacings[0]); k++) {
+        double losses[NOISE_POINTS];
+        double size = 0;
+        uint64_t switches = 0;
+        bool crossed = false;
+        for (int i = 0; i < NOISE_POINTS; i++) {
+            struct evaluation point = at(line, (i - NOISE_POINTS / 2) * spacings[k] * largest);
+            crossed |= i > 0 && point.switches != switches;
+            switches = point.switches;
+            losses[i] = point.loss;
+            size = fmax(size, fabs(point.loss));
+        }
+        noise = fmax(noise, size * DBL_EPSILON / 2);
+        if (!crossed)
+            noise = fmax(noise, noise_from_table(losses));
     }
-    return fmax(noise_from_table(losses), fmax(size * DBL_EPSILON / 2, DBL_MIN));
+    return noise;
 }
 
-/* ---- step
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- step ---- */
 
 static double scale_of(const struct evaluator *e)
 {
@@ -137,8 +148,7 @@ struct difference_scheme difference_choose(struct evaluator *evaluator, double e
     struct difference_scheme scheme = {.step = epsilon, .noise = DBL_MIN, .fixed = epsilon > 0};
     for (int i = 0; i < probe_count && i < MOST_PROBES; i++) {
         struct line line = {evaluator, probes[i], NULL};
-        scheme.noise =
-            fmax(scheme.noise, measure_noise(&line, scheme.fixed ? epsilon / 1024 : largest * 0x1p-24));
+        scheme.noise = fmax(scheme.noise, measure_noise(&line, largest));
     }
     if (scheme.fixed)
         return scheme;
@@ -159,8 +169,7 @@ struct difference_scheme difference_choose(struct evaluator *evaluator, double e
     return scheme;
 }
 
-/* ---- derivatives
- * ----------------------------------------------------------------------------------------------- */
+/* ---- derivatives ---- */
 
 static double noise_of(const struct difference_scheme *scheme, const struct difference *d)
 {
@@ -208,10 +217,13 @@ struct derivative difference_take(struct evaluator *evaluator, const struct diff
 {
     struct line line = {evaluator, element, direction};
     struct difference d = central(&line, scheme->step);
-    if (d.crossed) { /* a kink nearby is not one that lies at the point itself */
-        d = central(&line, scheme->step / 64);
-        if (d.crossed)
+    /* A kink nearby is not one that lies at the point itself: the step shrinks until it no longer reaches it,
+     * as long as anything is to be seen above the noise. */
+    for (double step = scheme->step / 64; d.crossed; step /= 64) {
+        struct difference nearer = central(&line, step);
+        if (nearer.crossed && !(noise_of(scheme, &nearer) < 1e-4 * fabs(nearer.value)))
             return at_kink(&line, scheme, &d);
+        d = nearer;
     }
     double taken = (d.up - d.down) / 2;
     struct derivative result = {

@@ -124,8 +124,7 @@ void evaluator_close(struct evaluator *e)
     arena_free(&e->arena);
 }
 
-/* ---- which nodes depend on a parameter
- * ---------------------------------------------------------------------- */
+/* ---- which nodes depend on a parameter ---- */
 
 static bool uses(const struct graph_node *node, int index, int owner, int parameter)
 {
@@ -213,8 +212,7 @@ void evaluator_select(struct evaluator *e, int node, int parameter)
     wire(e);
 }
 
-/* ---- changes that stay in one column
- * ------------------------------------------------------------------------ */
+/* ---- changes that stay in one column ---- */
 
 static int64_t row_length(const struct tensor *tensor)
 {
@@ -291,8 +289,7 @@ static void map_column(struct evaluator *e, int index)
     node->ops->input_column(&e->passes[index], column, e->columns, e->base->values[node->first_output].data);
 }
 
-/* ---- evaluations
- * -------------------------------------------------------------------------------------------- */
+/* ---- evaluations ---- */
 
 static bool reads_one_column(const struct evaluator *e, const struct graph_node *node)
 {

@@ -116,8 +116,7 @@ static bool is_stale(struct recognition *r)
     return false;
 }
 
-/* ---- the same elements in another order
- * ---------------------------------------------------------------------- */
+/* ---- the same elements in another order ---- */
 
 /* The element of `numerical` that a transposed gradient has at flat index i: of the first two dimensions
  * swapped. */

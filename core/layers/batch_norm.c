@@ -130,7 +130,7 @@ static struct norm norm_of_pass(const struct layer_pass *pass, int channel_dim, 
     return norm;
 }
 
-/* ---- BatchNorm -------------------------------------------------------------------------------------- */
+/* ---- BatchNorm ---- */
 
 static bool shape_batch_1d(struct layer_shapes *s)
 {
@@ -193,7 +193,7 @@ LAYER_OPS(BatchNorm2d) = {
     .explain = explain_batch,
 };
 
-/* ---- InstanceNorm ----------------------------------------------------------------------------------- */
+/* ---- InstanceNorm ---- */
 
 /* `rank` with a batch, one less without. */
 static bool shape_instance(struct layer_shapes *s, int rank)

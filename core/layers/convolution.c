@@ -367,8 +367,7 @@ static real dot(const real *a, const real *b, int64_t count)
     return sum;
 }
 
-/* ---- groups of one channel: no product of matrices, each row of columns is used as soon as it is there
- * ---------- */
+/* ---- groups of one channel: no product of matrices, each row of columns is used as soon as it is there ---- */
 
 static void direct_apply(const struct work *w, const real *weight, const real *big, real *small)
 {
@@ -427,8 +426,7 @@ static void direct_weight(const struct work *w, const real *big, const real *sma
     }
 }
 
-/* ---- the three operations
- * ----------------------------------------------------------------------------------- */
+/* ---- the three operations ---- */
 
 void VARIANT(convolution_apply)(const struct convolution *c, const real *weight, const real *bias,
                                 const real *big, real *small, void *workspace)

@@ -38,7 +38,7 @@ static struct norm norm_of(const struct layer_norm *layer_norm, const struct sta
     return norm_of_rows(rows, channels, layer_norm->eps.value);
 }
 
-/* ---- LayerNorm -------------------------------------------------------------------------------------- */
+/* ---- LayerNorm ---- */
 
 static const struct stability_attribute layer_attributes[] = {
     {"normalized_shape", STABILITY_ATTRIBUTE_INTEGERS, offsetof(struct layer_norm, normalized_shape),
@@ -110,7 +110,7 @@ LAYER_OPS(LayerNorm) = {
     .explain = explain,
 };
 
-/* ---- RMSNorm ---------------------------------------------------------------------------------------- */
+/* ---- RMSNorm ---- */
 
 static const struct stability_attribute rms_attributes[] = {
     {"normalized_shape", STABILITY_ATTRIBUTE_INTEGERS, offsetof(struct layer_norm, normalized_shape),

@@ -77,7 +77,7 @@ static void keep_statistics(const struct norm *norm, int64_t group, double mean,
     saved[group_count(norm) + group] = (real)(1 / sqrt(variance + norm->eps));
 }
 
-/* ---- statistics ------------------------------------------------------------------------------------- */
+/* ---- statistics ---- */
 
 static void group_statistics(const struct norm *norm, const real *x, int64_t index, real *saved)
 {
@@ -128,7 +128,7 @@ static void statistics(const struct norm *norm, const real *x, real *saved, doub
             group_statistics(norm, x, g, saved);
 }
 
-/* ---- forward ---------------------------------------------------------------------------------------- */
+/* ---- forward ---- */
 
 static void normalize_runs(const struct work *w, int64_t index)
 {
@@ -338,7 +338,7 @@ void norm_backward(const struct norm *norm, const real *x, const real *dy, const
         derive_columns(&w);
 }
 
-/* ---- planning and telling --------------------------------------------------------------------------- */
+/* ---- planning and telling ---- */
 
 void norm_plan(const struct norm *norm, struct layer_shapes *shapes)
 {

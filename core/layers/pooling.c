@@ -52,8 +52,7 @@ static struct window window_at(const struct axis *axis, int64_t o)
     return window;
 }
 
-/* ---- shapes
- * ------------------------------------------------------------------------------------------------- */
+/* ---- shapes ---- */
 
 static struct axis axis_of(const struct pool *pool, int dim, int64_t in)
 {
@@ -137,8 +136,7 @@ static bool average_shape(struct layer_shapes *s)
     return pool_shape(s, false);
 }
 
-/* ---- passes
- * ------------------------------------------------------------------------------------------------- */
+/* ---- passes ---- */
 
 struct planes {
     int64_t count;
@@ -253,8 +251,7 @@ static void average_backward(const struct layer_pass *pass)
         }
 }
 
-/* ---- tables
- * ------------------------------------------------------------------------------------------------- */
+/* ---- tables ---- */
 
 #define POOL_INTEGERS(name, dims, ...)                                                               \
     {                                                                                                \

@@ -11,7 +11,7 @@ static real sign(real x)
     return (real)((x > 0) - (x < 0));
 }
 
-/* ---- L1Loss ----------------------------------------------------------------------------------------- */
+/* ---- L1Loss ---- */
 
 static real l1_term(const void *attributes, real x, real t)
 {
@@ -61,7 +61,7 @@ LOSS_OPS(L1Loss) = {
     .switches = l1_switches,
 };
 
-/* ---- quadratic near 0 ------------------------------------------------------------------------------- */
+/* ---- quadratic near 0 ---- */
 
 /* Below the quadratic part, in it, above it. */
 static unsigned side_of(real difference, real end)
@@ -69,7 +69,7 @@ static unsigned side_of(real difference, real end)
     return difference > end ? 2 : difference > -end;
 }
 
-/* ---- SmoothL1Loss ----------------------------------------------------------------------------------- */
+/* ---- SmoothL1Loss ---- */
 
 struct smooth_l1 {
     struct reduced reduced;
@@ -130,7 +130,7 @@ LOSS_OPS(SmoothL1Loss) = {
     .switches = smooth_l1_switches,
 };
 
-/* ---- HuberLoss -------------------------------------------------------------------------------------- */
+/* ---- HuberLoss ---- */
 
 struct huber {
     struct reduced reduced;

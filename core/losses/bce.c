@@ -12,7 +12,7 @@ struct bce {
 /* A pair's part of the loss or its derivative; `positive` is the weight of the target's share. */
 typedef real weighted_function(real x, real t, real positive);
 
-/* ---- weights ---------------------------------------------------------------------------------------- */
+/* ---- weights ---- */
 
 static bool broadcasts(const struct stability_shape *from, const struct stability_shape *to)
 {
@@ -84,7 +84,7 @@ static real positive_at(const struct weighted *w, int64_t i)
     return w->positive[w->walk.operand[1] + i * w->walk.step[1]];
 }
 
-/* ---- passes ----------------------------------------------------------------------------------------- */
+/* ---- passes ---- */
 
 __attribute__((always_inline)) static inline double reduce(const struct loss_pass *pass,
                                                            weighted_function *term)
@@ -120,7 +120,7 @@ __attribute__((always_inline)) static inline void derive(const struct loss_pass 
             .nullable = true, .documentation = "a factor for each element, broadcast to the input's shape" \
     }
 
-/* ---- BCELoss ---------------------------------------------------------------------------------------- */
+/* ---- BCELoss ---- */
 
 static real clamped_log(real x)
 {
@@ -165,7 +165,7 @@ LOSS_OPS(BCELoss) = {
     .backward = backward,
 };
 
-/* ---- BCEWithLogitsLoss ------------------------------------------------------------------------------ */
+/* ---- BCEWithLogitsLoss ---- */
 
 /* (1 - t) x + (1 + (positive - 1) t) log(1 + e⁻ˣ) */
 static real logit_term(real x, real t, real positive)

@@ -36,7 +36,7 @@ struct layout {
             .number = -100, .documentation = "rows whose target is this index take no part"              \
     }
 
-/* ---- shapes ----------------------------------------------------------------------------------------- */
+/* ---- shapes ---- */
 
 static int class_dimension(const struct stability_shape *x)
 {
@@ -144,7 +144,7 @@ static struct layout layout_of(const struct loss_pass *pass)
     return layout;
 }
 
-/* ---- targets ---------------------------------------------------------------------------------------- */
+/* ---- targets ---- */
 
 static int64_t row_start(const struct layout *l, int64_t row)
 {
@@ -183,7 +183,7 @@ static real soft_weight(const struct layout *l, int64_t start, int64_t c)
     return q * class_weight(l, c);
 }
 
-/* ---- CrossEntropyLoss ------------------------------------------------------------------------------- */
+/* ---- CrossEntropyLoss ---- */
 
 /* log p_c = x_c - greatest - log_sum */
 struct normalizer {
@@ -309,7 +309,7 @@ LOSS_OPS(CrossEntropyLoss) = {
     .backward = backward_cross_entropy,
 };
 
-/* ---- NLLLoss ---------------------------------------------------------------------------------------- */
+/* ---- NLLLoss ---- */
 
 static double forward_nll(const struct loss_pass *pass)
 {

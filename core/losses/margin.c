@@ -1,7 +1,7 @@
 /* Losses of a target that is 1 or -1: of a distance, of a score, of the angle between two vectors. */
 #include "core/losses/elementwise.h"
 
-/* ---- HingeEmbeddingLoss ----------------------------------------------------------------------------- */
+/* ---- HingeEmbeddingLoss ---- */
 
 struct margin {
     struct reduced reduced;
@@ -100,7 +100,7 @@ LOSS_OPS(SoftMarginLoss) = {
     .backward = soft_backward,
 };
 
-/* ---- CosineEmbeddingLoss ---------------------------------------------------------------------------- */
+/* ---- CosineEmbeddingLoss ---- */
 
 /* Inputs (N, D) or (D). */
 static bool cosine_shape(struct loss_shapes *s)
