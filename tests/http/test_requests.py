@@ -67,7 +67,8 @@ def test_formats():
         assert media_type("/v1/diagnose?format=text") == "text/plain; charset=utf-8"
         assert media_type("/v1/diagnose?format=json", Accept="text/plain") == "application/json"
         assert media_type(Accept="text/plain") == "text/plain; charset=utf-8"
-        assert media_type(Accept="text/html, text/*;q=0.5, */*;q=0.1") == "text/plain; charset=utf-8"
+        assert media_type(Accept="image/png, text/*;q=0.5, */*;q=0.1") == "text/plain; charset=utf-8"
+        assert media_type(Accept="text/html, text/*;q=0.5, */*;q=0.1") == "text/html; charset=utf-8"
         assert media_type(Accept="*/*") == "application/json"
         assert media_type(Accept="image/png") == 406
         assert media_type(Accept="application/json;q=0, image/png") == 406

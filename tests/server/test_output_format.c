@@ -66,7 +66,7 @@ static const struct {
     {"application/json;q=0.5,text/plain;q=0.500", "json"},
     {"application/json;q=0.5,text/plain;q=0.501", "text"},
     {"text/markdown", "markdown"},
-    {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "junit"},
+    {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"},
     {"application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "junit"},
     {"application/sarif+json, application/json;q=0.9", "sarif"},
     {"application/json;q=0, */*", "text"},
