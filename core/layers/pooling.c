@@ -74,9 +74,10 @@ static int dims_of(const struct pool *pool)
 
 static bool set_output(struct layer_shapes *s, const struct pool *pool, struct axis *axis)
 {
+    if (axis->in == 0 && !(axis->adaptive && axis->out == 0))
+        return layer_shape_fail(s, "inputs", "an empty input cannot be pooled");
     if (axis->adaptive)
-        return axis->in > 0 || axis->out == 0 ||
-               layer_shape_fail(s, "inputs", "an empty input cannot be pooled");
+        return true;
     if (axis->kernel > INT32_MAX || axis->stride > INT32_MAX || axis->dilation > INT32_MAX)
         return layer_shape_fail(s, "kernel_size", "sizes must be below 2^31");
     if (axis->padding > axis->kernel / 2)
@@ -92,6 +93,12 @@ static bool set_output(struct layer_shapes *s, const struct pool *pool, struct a
     axis->out = room / axis->stride + 1;
     if (pool->ceil_mode && room % axis->stride != 0 && axis->out * axis->stride < axis->in + axis->padding)
         axis->out++; /* the last window starts inside the input or the padding before it */
+    for (int64_t o = 0; axis->in < axis->dilation && o < axis->out && o * axis->stride < axis->padding; o++) {
+        struct window window = window_at(axis, o);
+        if (window.start >= window.end)
+            return layer_shape_fail(s, "dilation", "window %lld steps over the whole input of %lld elements",
+                                    (long long)o, (long long)axis->in);
+    }
     return true;
 }
 
@@ -310,7 +317,8 @@ static const struct stability_attribute adaptive_2d[] = {OUTPUT_ATTRIBUTES(2)};
                  .maximum_inputs = 1,                                                             \
                  .attributes = attributes_},                                                      \
         .attributes_size = sizeof(struct pool), .shape = kind##_shape, .forward = kind##_forward, \
-        .backward = kind##_backward, .switches = kind##_switches, .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,        \
+        .backward = kind##_backward, .switches = kind##_switches,                                 \
+        .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,                                     \
     }
 
 LAYER_OPS(MaxPool1d) = POOL_OPS("MaxPool1d", max_1d, max, "the greatest element of each window");

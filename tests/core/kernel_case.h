@@ -26,11 +26,14 @@ struct kernel_case {
     double loss;
     size_t saved_size;
     size_t workspace_size;
-    void **blocks;
-    size_t block_count;
+    struct kernel_block *blocks;
 };
 
-/* Builds the case; fails the test where the request is refused. */
+/* Builds the case; false with the error where the request is refused. kernel_case_close in both cases. */
+bool kernel_case_try_open(struct kernel_case *kernel, const struct golden_file *file,
+                          const struct golden_case *golden, enum stability_precision precision,
+                          struct stability_error *error);
+/* The same, and the test fails where the request is refused. */
 void kernel_case_open(struct kernel_case *kernel, const struct golden_file *file,
                       const struct golden_case *golden, enum stability_precision precision);
 void kernel_case_close(struct kernel_case *kernel);
