@@ -1,5 +1,6 @@
 #include "server/command.h"
 #include "server/nearest.h"
+#include "server/processor.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -46,6 +47,8 @@ static int unknown_command(const char *name)
 
 int main(int argc, char *argv[])
 {
+    processor_choose_kernels(argv);
+    processor_return_memory();
     const char *name = argc < 2 ? "help" : argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "--version") == 0) {
         name += 2;

@@ -184,11 +184,39 @@ static struct stretch stretch_of(const struct convolution *c, const struct map *
                             tap.w * c->dilation[2] - c->before[2], c->stride[2]};
 }
 
-/* Offset into a channel of big of the row that row `r` of small sees through a tap; -1: padding. */
-static int64_t row_offset(const struct convolution *c, const struct map *map, struct tap tap, int64_t r)
+/* Walks over the rows of small that positions [first, first + count) touch. */
+struct walk {
+    int64_t left;     /* positions to go */
+    int64_t from, to; /* positions of the row at hand */
+    int64_t d, h;     /* its indices */
+};
+
+static struct walk begin_walk(const struct convolution *c, int64_t first, int64_t count)
 {
-    int64_t d = map->source[0][tap.d * c->small[0] + r / c->small[1]];
-    int64_t h = map->source[1][tap.h * c->small[1] + r % c->small[1]];
+    int64_t width = c->small[2], row = first / width;
+    struct walk walk = {
+        .left = count, .from = first - row * width, .d = row / c->small[1], .h = row % c->small[1]};
+    walk.to = walk.left < width - walk.from ? walk.from + walk.left : width;
+    return walk;
+}
+
+static void next_row(const struct convolution *c, struct walk *walk)
+{
+    walk->left -= walk->to - walk->from;
+    walk->from = 0;
+    walk->to = walk->left < c->small[2] ? walk->left : c->small[2];
+    if (++walk->h == c->small[1]) {
+        walk->h = 0;
+        walk->d++;
+    }
+}
+
+/* Offset into a channel of big of the row that the row at hand sees through a tap; -1: padding. */
+static int64_t row_offset(const struct convolution *c, const struct map *map, struct tap tap,
+                          const struct walk *walk)
+{
+    int64_t d = map->source[0][tap.d * c->small[0] + walk->d];
+    int64_t h = map->source[1][tap.h * c->small[1] + walk->h];
     return d < 0 || h < 0 ? -1 : (d * c->big[1] + h) * c->big[2];
 }
 
@@ -196,34 +224,27 @@ static int64_t row_offset(const struct convolution *c, const struct map *map, st
 static void read_row(const struct convolution *c, const struct map *map, struct tap tap, const real *channel,
                      int64_t first, int64_t count, real *column)
 {
-    struct stretch stretch = stretch_of(c, map, tap);
-    int64_t width = c->small[2];
-    for (int64_t p = first; p < first + count;) {
-        int64_t from = p % width;
-        int64_t to = first + count - p < width - from ? from + first + count - p : width;
-        int64_t offset = row_offset(c, map, tap, p / width);
-        if (offset < 0)
-            memset(column, 0, (size_t)(to - from) * sizeof(real));
+    const struct stretch stretch = stretch_of(c, map, tap);
+    for (struct walk walk = begin_walk(c, first, count); walk.left > 0; next_row(c, &walk)) {
+        int64_t offset = row_offset(c, map, tap, &walk);
+        if (offset >= 0)
+            read_stretch(&stretch, channel + offset, walk.from, walk.to, column);
         else
-            read_stretch(&stretch, channel + offset, from, to, column);
-        column += to - from;
-        p += to - from;
+            for (int64_t o = 0; o < walk.to - walk.from; o++)
+                column[o] = 0;
+        column += walk.to - walk.from;
     }
 }
 
 static void add_row(const struct convolution *c, const struct map *map, struct tap tap, real *channel,
                     int64_t first, int64_t count, const real *column)
 {
-    struct stretch stretch = stretch_of(c, map, tap);
-    int64_t width = c->small[2];
-    for (int64_t p = first; p < first + count;) {
-        int64_t from = p % width;
-        int64_t to = first + count - p < width - from ? from + first + count - p : width;
-        int64_t offset = row_offset(c, map, tap, p / width);
+    const struct stretch stretch = stretch_of(c, map, tap);
+    for (struct walk walk = begin_walk(c, first, count); walk.left > 0; next_row(c, &walk)) {
+        int64_t offset = row_offset(c, map, tap, &walk);
         if (offset >= 0)
-            add_stretch(&stretch, channel + offset, from, to, column);
-        column += to - from;
-        p += to - from;
+            add_stretch(&stretch, channel + offset, walk.from, walk.to, column);
+        column += walk.to - walk.from;
     }
 }
 
@@ -292,11 +313,12 @@ static const real *columns_of(const struct work *w, const struct tile *tile, int
         return big + big_offset(w, tile->sample, group, 0) + tile->first;
     }
     real *column = w->columns;
-    for (int64_t r = 0; r < w->sizes.rows; r++)
+    for (int64_t r = 0; r < w->sizes.rows; r++) {
+        struct tap tap = tap_at(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
-            read_row(w->c, &w->map, tap_at(w->c, r % w->sizes.taps),
-                     big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
-                     tile->count, column);
+            read_row(w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps),
+                     tile->first, tile->count, column);
+    }
     *leading = tile_columns(tile);
     return w->columns;
 }
@@ -305,11 +327,12 @@ static const real *columns_of(const struct work *w, const struct tile *tile, int
 static void scatter_columns(const struct work *w, const struct tile *tile, int64_t group, real *big)
 {
     const real *column = w->columns;
-    for (int64_t r = 0; r < w->sizes.rows; r++)
+    for (int64_t r = 0; r < w->sizes.rows; r++) {
+        struct tap tap = tap_at(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
-            add_row(w->c, &w->map, tap_at(w->c, r % w->sizes.taps),
-                    big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first, tile->count,
-                    column);
+            add_row(w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps),
+                    tile->first, tile->count, column);
+    }
 }
 
 static int64_t small_offset(const struct work *w, int64_t sample, int64_t group, int64_t filter)
@@ -367,7 +390,8 @@ static real dot(const real *a, const real *b, int64_t count)
     return sum;
 }
 
-/* ---- groups of one channel: no product of matrices, each row of columns is used as soon as it is there ---- */
+/* ---- groups of one channel: no product of matrices, each row of columns is used as soon as it is there ----
+ */
 
 static void direct_apply(const struct work *w, const real *weight, const real *big, real *small)
 {
