@@ -77,7 +77,7 @@ struct layer_pass {
 /* How an elementwise activation f can lose its gradient; measured through the type's own backward pass. */
 struct layer_activation {
     bool dies;                  /* f' is exactly 0 on a half-line */
-    bool saturates;             /* f' tends to 0 on both sides */
+    bool saturates;             /* f' tends to 0 on both sides of 0, and is not 0 around it (as ReLU6's is) */
     double greatest_derivative; /* of |f'|: 0.25 for a sigmoid */
 };
 
@@ -112,8 +112,8 @@ struct layer_ops {
      * after a forward pass (see core/real/switches.h). Equal hashes on both sides of a step mean that the
      * step crossed no kink. NULL: the type is differentiable everywhere. */
     uint64_t (*switches)(const struct layer_pass *pass);
-    /* Types for which PyTorch defines a gradient that is not the derivative (Embedding's padding_idx): whether
-     * that of one element of a parameter, by its row, is the derivative. NULL: every gradient is. */
+    /* Types for which PyTorch defines a gradient that is not the derivative (Embedding's padding_idx):
+     * whether that of one element of a parameter, by its row, is the derivative. NULL: every gradient is. */
     bool (*is_derivative)(const struct layer_pass *pass, int parameter, int64_t element);
     /* Shortcuts of a gradient check; a column is an index into the last dimension, with one element in each
      * of its rows. parameter_column: adding `step` to one element of a parameter (by its row) adds `change`
