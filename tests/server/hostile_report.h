@@ -24,7 +24,7 @@
 #define SCRIPT "<script>alert(1)</script>"
 #define QUOTES "it's \"quoted\" & &amp; ]]> --> <!--"
 #define PIPES "a\\|b | `c` *d* _e_ ~f~ #g $h$ @team {0} [i](http://example.com)"
-#define CONTROLS "\x01\x1b[31m\x7f\n\t\r\xE2\x80\xAE\xC2\x80\xEF\xBF\xBE\xFF"
+#define CONTROLS "\x01\x1b[31m\x7f\n\t\r\xE2\x80\x8B\xC2\x80\xEF\xBF\xBE\xFF"
 
 /* clang-format off */
 static const char *const hostile_names[] = {SCRIPT, QUOTES, PIPES, CONTROLS, LONGEST_NAME};
@@ -111,6 +111,21 @@ static inline void free_many(struct many *many)
     free(many->findings);
     free(many->names);
     free(many->pointers);
+}
+
+/* Twelve findings, errors all of them, in the sample's first layer. */
+static inline struct stability_report make_repeated(struct stability_finding findings[12])
+{
+    static const char *const names[] = {"fc1"};
+    for (size_t i = 0; i < 12; i++) {
+        findings[i] = sample_findings[0];
+        findings[i].layer_count = 1;
+        findings[i].layers = names;
+    }
+    struct stability_report report = sample_report;
+    report.findings = findings;
+    report.finding_count = 12;
+    return report;
 }
 
 /* Lets each reallocation of a report fail in turn: the writer must say so, and leave nothing behind. */

@@ -11,7 +11,7 @@ static const struct {
     {ESCAPE_MARKUP, "encoder.layers.0", "encoder.layers.0"},
     {ESCAPE_MARKUP, SCRIPT, "&lt;script&gt;alert(1)&lt;/script&gt;"},
     {ESCAPE_MARKUP, QUOTES, "it&#39;s &quot;quoted&quot; &amp; &amp;amp; ]]&gt; --&gt; &lt;!--"},
-    {ESCAPE_MARKUP, CONTROLS, "\\x01\\x1b[31m\\x7f\\n\\t\\r\\u202e\\u0080\\ufffe\\xff"},
+    {ESCAPE_MARKUP, CONTROLS, "\\x01\\x1b[31m\\x7f\\n\\t\\r\\u200b\\u0080\\ufffe\\xff"},
     {ESCAPE_MARKUP, "\xC3\xA9\xF0\x9F\x98\x80", "\xC3\xA9\xF0\x9F\x98\x80"},
     {ESCAPE_MARKDOWN, SCRIPT, "&lt;script&gt;alert(1)&lt;/script&gt;"},
     {ESCAPE_MARKDOWN, PIPES,

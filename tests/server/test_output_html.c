@@ -61,7 +61,7 @@ static struct buffer write_html(const struct stability_report *report)
 
 static void expect(const struct buffer *page, const char *text)
 {
-    if (strstr(page->data, text) == NULL) {
+    if (page->data == NULL || strstr(page->data, text) == NULL) {
         fail_msg("not in the page: %s", text);
     }
 }
@@ -192,6 +192,29 @@ static void draws_gradient_norms_on_a_logarithmic_axis(void **unused)
     buffer_free(&page);
 }
 
+static void says_when_all_gradients_are_acceptable(void **unused)
+{
+    (void)unused;
+    struct stability_report report = sample_report;
+    report.layers = &sample_layers[2];
+    report.layer_count = 1;
+    struct buffer page = write_html(&report);
+    expect(&page, " gradient of the output: least 2.291 at <code>lstm</code>, greatest 2.291 at "
+                  "<code>lstm</code>, all in "
+                  "the acceptable range</div>");
+    buffer_free(&page);
+}
+
+static void refers_to_few_of_many_findings(void **unused)
+{
+    (void)unused;
+    struct stability_finding findings[12];
+    struct stability_report report = make_repeated(findings);
+    struct buffer page = write_html(&report);
+    expect(&page, "<a class=\"error\" href=\"#finding-8\">E8</a> +4</td></tr>");
+    buffer_free(&page);
+}
+
 /* A threshold that a finding names takes the place of the default. */
 static void draws_the_range_that_the_findings_rest_on(void **unused)
 {
@@ -247,7 +270,7 @@ static void survives_hostile_names(void **unused)
            "<td class=\"n\">1</td><th scope=\"row\"><code>&lt;script&gt;alert(1)&lt;/script&gt;</code></th>"
            "<td>&lt;script&gt;alert(1)&lt;/script&gt;</td>");
     expect(&page, "<td class=\"n\">5</td><th scope=\"row\"><code>" LONGEST_NAME "</code></th>");
-    expect(&page, "<code>\\x01\\x1b[31m\\x7f\\n\\t\\r\\u202e\\u0080\\ufffe\\xff</code>");
+    expect(&page, "<code>\\x01\\x1b[31m\\x7f\\n\\t\\r\\u200b\\u0080\\ufffe\\xff</code>");
     buffer_free(&page);
 }
 
@@ -286,6 +309,8 @@ int main(void)
         cmocka_unit_test(writes_the_sample_literally),
         cmocka_unit_test(writes_no_layers),
         cmocka_unit_test(draws_gradient_norms_on_a_logarithmic_axis),
+        cmocka_unit_test(says_when_all_gradients_are_acceptable),
+        cmocka_unit_test(refers_to_few_of_many_findings),
         cmocka_unit_test(draws_the_range_that_the_findings_rest_on),
         cmocka_unit_test(draws_exponents_beside_float16),
         cmocka_unit_test(survives_hostile_names),

@@ -123,6 +123,16 @@ static void leaves_out_what_does_not_fit(void **unused)
     free_many(&many);
 }
 
+static void refers_to_few_of_many_findings(void **unused)
+{
+    (void)unused;
+    struct stability_finding findings[12];
+    struct stability_report report = make_repeated(findings);
+    struct buffer buffer = write_report("markdown", &report);
+    assert_non_null(strstr(buffer.data, " | E1 E2 E3 E4 E5 E6 E7 E8 +4 |\n"));
+    buffer_free(&buffer);
+}
+
 static void fails_when_memory_ends(void **unused)
 {
     (void)unused;
@@ -132,9 +142,9 @@ static void fails_when_memory_ends(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_the_sample_to_the_byte), cmocka_unit_test(writes_no_findings),
-        cmocka_unit_test(survives_hostile_names),        cmocka_unit_test(leaves_out_what_does_not_fit),
-        cmocka_unit_test(fails_when_memory_ends),
+        cmocka_unit_test(writes_the_sample_to_the_byte),  cmocka_unit_test(writes_no_findings),
+        cmocka_unit_test(survives_hostile_names),         cmocka_unit_test(leaves_out_what_does_not_fit),
+        cmocka_unit_test(refers_to_few_of_many_findings), cmocka_unit_test(fails_when_memory_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
