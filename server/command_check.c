@@ -76,6 +76,7 @@ int command_check(int count, char *const *arguments)
     if (!usage_read(&config, CONFIG_CHECK, count, arguments, &status)) {
         return status;
     }
+    input_initialize();
     bool ready = report_choose_format(&choice, config.format, &error) &&
                  report_choose_fail_on(&choice, config.fail_on, &error) && stability_initialize(&error) &&
                  read_file(config.file, &body, &error);

@@ -1,11 +1,11 @@
 #include "server/command.h"
 #include "server/http/server.h"
+#include "server/input/request.h"
 #include "server/log.h"
 #include "server/usage.h"
 
 #include <stability/stability.h>
 
-#include <jansson.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -99,7 +99,7 @@ int command_serve(int count, char *const *arguments)
     }
     config_finish(&config);
     log_set_level((enum log_level)config.log_level);
-    json_object_seed(0); /* before threads start */
+    input_initialize();
     if (!check_address(&config, &error) || !stability_initialize(&error) || !serve(&config, &error)) {
         return usage_fail(NULL, &error);
     }

@@ -99,21 +99,22 @@ static bool run_gradcheck(const struct diagnosis_call *call, const struct input_
                                      "there is no memory to write the report");
 }
 
-static bool run_request(const struct diagnosis_call *call, struct input_request *input,
+static bool run_request(const struct diagnosis_call *call, struct progress *progress,
                         struct diagnosis *diagnosis)
 {
-    struct progress progress = {call, STABILITY_OK};
+    double started = clock_seconds();
+    struct input_request *input = input_request_parse(call->body, call->length, call->purpose, &call->limits,
+                                                      &diagnosis->position, &diagnosis->error);
+    diagnosis->parse_seconds = clock_seconds() - started;
+    if (input == NULL) {
+        return false;
+    }
     input->request.options.limits = call->limits;
     input->request.options.progress = check_progress;
-    input->request.options.progress_context = &progress;
-    if (!check_progress(&progress, NULL, 0, 0)) {
-        return fail_stopped(&progress, &diagnosis->error);
-    }
+    input->request.options.progress_context = progress;
     bool done = call->purpose == INPUT_GRADCHECK ? run_gradcheck(call, input, diagnosis)
                                                  : run_diagnose(call, input, diagnosis);
-    if (!done && progress.reason != STABILITY_OK) {
-        fail_stopped(&progress, &diagnosis->error);
-    }
+    input_request_free(input);
     return done;
 }
 
@@ -124,13 +125,11 @@ bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosi
                               "a gradient check is not written as '%s' (there are json, text)",
                               call->choice.format->name);
     }
-    double started = clock_seconds();
-    struct input_request *input = input_request_parse(call->body, call->length, call->purpose, &call->limits,
-                                                      &diagnosis->position, &diagnosis->error);
-    diagnosis->parse_seconds = clock_seconds() - started;
-    bool done = input != NULL && run_request(call, input, diagnosis);
-    input_request_free(input);
-    return done;
+    struct progress progress = {call, STABILITY_OK};
+    if (check_progress(&progress, NULL, 0, 0) && run_request(call, &progress, diagnosis)) {
+        return true;
+    }
+    return progress.reason != STABILITY_OK ? fail_stopped(&progress, &diagnosis->error) : false;
 }
 
 void diagnosis_free(struct diagnosis *diagnosis)

@@ -1,8 +1,9 @@
 #include "server/input/position.h"
 
+#include "server/input/structure.h"
+
 #include <stability/error.h>
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,7 +87,7 @@ static void append_level(const struct level *level, char *pointer, size_t size)
         snprintf(index, sizeof index, "%lld", (long long)level->index);
         stability_pointer_append(pointer, size, index);
     } else if (level->key != NULL) {
-        json_t *key = json_loadb(level->key, level->key_length, JSON_DECODE_ANY, NULL);
+        json_t *key = structure_load(level->key, level->key_length, NULL);
         if (json_is_string(key)) {
             stability_pointer_append(pointer, size, json_string_value(key));
         }

@@ -3,6 +3,7 @@
 #include "server/input/model.h"
 #include "server/input/options.h"
 #include "server/input/reader.h"
+#include "server/input/structure.h"
 #include "server/input/tensors.h"
 
 #include <inttypes.h>
@@ -81,8 +82,8 @@ static bool parse(const char *body, size_t length, enum input_purpose purpose,
         return false;
     }
     json_error_t problem = {0}; /* jansson leaves it unset where memory fails */
-    storage->structure = json_loadb(storage->scan.structure.data, storage->scan.structure.length,
-                                    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    storage->structure =
+        structure_load(storage->scan.structure.data, storage->scan.structure.length, &problem);
     buffer_free(&storage->scan.structure);
     if (storage->structure == NULL) {
         return load_failed(body, length, &problem, where, error);
@@ -93,6 +94,11 @@ static bool parse(const char *body, size_t length, enum input_purpose purpose,
     request->request.options.limits = *limits;
     request->gradcheck = stability_default_gradcheck_options;
     return read_request(&reader, storage->structure, purpose, request);
+}
+
+void input_initialize(void)
+{
+    structure_initialize();
 }
 
 struct input_request *input_request_parse(const char *body, size_t length, enum input_purpose purpose,

@@ -16,6 +16,9 @@ struct input_request {
     struct input_storage *storage;
 };
 
+/* Call once, before other threads start. */
+void input_initialize(void);
+
 /* Reads the JSON of a request, as docs/api describes it; the core checks what it means. The body is not
  * changed, and must stay until the request is freed. `limits` bounds layers and elements, with that the
  * memory, and becomes part of the request's options. NULL on error; *where is known where the error is one of

@@ -3,7 +3,6 @@
 
 #include "support_allocation.h"
 
-#include <jansson.h>
 #include <locale.h>
 #include <math.h>
 #include <setjmp.h>
@@ -432,7 +431,7 @@ static void survives_every_mutation(void **unused)
 /* Parses with each allocation failing in turn, until none is left that could. */
 static void fail_each_allocation(const char *body, enum stability_code otherwise)
 {
-    json_set_alloc_funcs(support_malloc, free);
+    input_initialize();
     for (long count = 0;; count++) {
         struct stability_error error = {0};
         struct input_position where;
@@ -448,7 +447,6 @@ static void fail_each_allocation(const char *body, enum stability_code otherwise
             break;
         }
     }
-    json_set_alloc_funcs(malloc, free);
 }
 
 static void survives_every_failed_allocation(void **unused)
