@@ -56,13 +56,13 @@ static bool check_drawn_range(const struct init *init, const struct integer_rang
 }
 
 static bool check_integers(const struct stability_named_tensor *data, const struct init *init,
-                           struct integer_range *range, struct stability_error *error)
+                           struct integer_range range, struct stability_error *error)
 {
     char pointer[384] = "/data";
     stability_pointer_append(pointer, sizeof(pointer), data->name);
-    range->pointer = pointer;
-    range->name = data->name;
-    return init ? check_drawn_range(init, range, error) : check_range(&data->tensor, range, error);
+    range.pointer = pointer;
+    range.name = data->name;
+    return init ? check_drawn_range(init, &range, error) : check_range(&data->tensor, &range, error);
 }
 
 /* Marks the values that the indices of node `index` come from: integers only move on their way. */
@@ -104,7 +104,7 @@ static bool check_indices(struct graph *graph, int index, struct stability_error
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the model's data");
     mark_origins(graph, index, marked);
     for (int i = 0; i < graph->model_input_count; i++)
-        if (marked[i] && !check_integers(graph->values[i].data, graph->values[i].init, &range, error))
+        if (marked[i] && !check_integers(graph->values[i].data, graph->values[i].init, range, error))
             return false;
     return true;
 }
@@ -123,5 +123,5 @@ bool graph_check_data(struct graph *graph, struct stability_error *error)
         return true;
     struct integer_range range = {0,   graph->target_classes, graph->target_ignore_index, "the loss", NULL,
                                   NULL};
-    return check_integers(graph->target, graph->target_init, &range, error);
+    return check_integers(graph->target, graph->target_init, range, error);
 }

@@ -126,8 +126,9 @@ static bool name_values(struct graph *graph, struct stability_error *error)
     static const char *const default_input[] = {"input"};
     const struct stability_model *model = &graph->request->model;
     const char *const *inputs = model->input_count ? model->inputs : default_input;
-    graph->model_input_count = model->input_count ? (int)model->input_count : 1;
-    int count = graph->model_input_count;
+    int input_count = model->input_count ? (int)model->input_count : 1;
+    int count = input_count;
+    graph->model_input_count = input_count;
     for (int i = 0; i < graph->node_count; i++) {
         graph->nodes[i].first_output = count;
         graph->nodes[i].output_count = count_outputs(graph->nodes[i].ops);
@@ -137,7 +138,7 @@ static bool name_values(struct graph *graph, struct stability_error *error)
     graph->values = arena_array(&graph->arena, (size_t)count, sizeof(*graph->values));
     if (!graph->values || !names_new(&graph->value_names, (size_t)count, &graph->arena))
         return out_of_memory(error);
-    for (int i = 0; i < graph->model_input_count; i++) {
+    for (int i = 0; i < input_count; i++) {
         char pointer[48];
         snprintf(pointer, sizeof(pointer), "/model/inputs/%d", i);
         graph->values[i] = (struct graph_value){.name = inputs[i], .producer = -1, .output = i};

@@ -240,7 +240,7 @@ static bool read_weights(struct graph *graph, struct stability_error *error)
     for (size_t i = 0; i < weights->count; i++) {
         const struct stability_named_tensor *weight = &weights->items[i];
         char pointer[384] = "/weights";
-        int index, parameter;
+        int index = 0, parameter = 0;
         stability_pointer_append(pointer, sizeof(pointer), weight->name);
         if (!graph_find_parameter(graph, weight->name, pointer, &index, &parameter, error))
             return false;

@@ -85,16 +85,15 @@ bool workers_run(struct workers *workers, int node, int parameter, const struct 
 {
     struct shared shared = {.workers = workers, .job = job};
     struct worker team[MOST_WORKERS];
-    int started = 0;
+    int started = 1;
     shared.parameter_count = workers->evaluators[0].parameter_count;
-    for (int i = 0; i < workers->count && (i == 0 || job->count > BLOCK * i); i++) {
-        team[i] = (struct worker){.shared = &shared, .evaluator = &workers->evaluators[i]};
-        if (i > 0) {
-            evaluator_select(team[i].evaluator, node, parameter);
-            if (pthread_create(&team[i].thread, NULL, work, &team[i]) != 0)
-                break; /* fewer threads do the same work */
-        }
-        started++;
+    team[0] = (struct worker){.shared = &shared, .evaluator = &workers->evaluators[0]};
+    for (; started < workers->count && job->count > BLOCK * started; started++) {
+        struct worker *worker = &team[started];
+        *worker = (struct worker){.shared = &shared, .evaluator = &workers->evaluators[started]};
+        evaluator_select(worker->evaluator, node, parameter);
+        if (pthread_create(&worker->thread, NULL, work, worker) != 0)
+            break; /* fewer threads do the same work */
     }
     work(&team[0]);
     for (int i = 1; i < started; i++)

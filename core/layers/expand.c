@@ -26,7 +26,7 @@ static bool shape(struct layer_shapes *s)
     for (int d = 0; d < y->rank; d++) {
         int64_t own = d < added ? 1 : x->sizes[d - added];
         y->sizes[d] = expand->shape.items[d] < 0 ? own : expand->shape.items[d];
-        if (expand->shape.items[d] < 0 && d < added)
+        if (d < added && expand->shape.items[d] < 0)
             return layer_shape_fail(s, "shape", "dimension %d is new: its size cannot be -1", d);
         if (own != 1 && y->sizes[d] != own)
             return layer_shape_fail(s, "shape", "dimension %d cannot be expanded to %lld: the input is %s", d,

@@ -259,9 +259,9 @@ static void derive_row(const struct work *w, int64_t index)
         w->bias_sums[group.channel + i] += (double)dy[i];
         w->weight_sums[group.channel + i] += (double)(dy[i] * (x[i] - mean) * rstd);
     }
-    real *dx = w->dx + group.offset;
     if (!w->dx)
         return;
+    real *dx = w->dx + group.offset;
     for (int64_t i = 0; i < group.runs; i++)
         dx[i] = weight ? dy[i] * weight[i] : dy[i];
     struct means means = means_of(w->norm, sum_of(dx, group.runs),
