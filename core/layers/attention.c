@@ -373,8 +373,7 @@ bool attention_explain(const struct attention *a, const real *saved_, int64_t el
     int64_t sample = a->batch_first ? row / a->queries : row % a->batch;
     int64_t query = a->batch_first ? row % a->queries : row / a->batch;
     for (int64_t head = 0; head < a->heads; head++) {
-        const real *weights =
-            saved.weights + ((sample * a->heads + head) * a->queries + query) * all_keys(a);
+        const real *weights = saved.weights + ((sample * a->heads + head) * a->queries + query) * all_keys(a);
         if (!isnan(greatest_of(weights, all_keys(a))))
             continue;
         snprintf(text, size,

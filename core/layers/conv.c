@@ -317,14 +317,14 @@ static void backward(const struct layer_pass *pass)
     const real *dy = pass->output_gradients[0].data;
     if (pass->input_gradients[0].data)
         VARIANT(convolution_apply_back)
-        (&c, pass->parameters[WEIGHT].data, NULL, dy, pass->input_gradients[0].data, pass->workspace);
+    (&c, pass->parameters[WEIGHT].data, NULL, dy, pass->input_gradients[0].data, pass->workspace);
     if (pass->parameter_gradients[WEIGHT].data)
         VARIANT(convolution_weight)
-        (&c, pass->inputs[0].data, dy, pass->parameter_gradients[WEIGHT].data, pass->workspace);
+    (&c, pass->inputs[0].data, dy, pass->parameter_gradients[WEIGHT].data, pass->workspace);
     if (pass->parameter_gradients[BIAS].data)
         VARIANT(convolution_bias)
-        (c.batch, conv->out_channels, inner_size(conv, &pass->outputs[0].shape), dy,
-         pass->parameter_gradients[BIAS].data);
+    (c.batch, conv->out_channels, inner_size(conv, &pass->outputs[0].shape), dy,
+     pass->parameter_gradients[BIAS].data);
 }
 
 static void transpose_forward(const struct layer_pass *pass)
@@ -343,14 +343,14 @@ static void transpose_backward(const struct layer_pass *pass)
     const real *dy = pass->output_gradients[0].data;
     if (pass->input_gradients[0].data)
         VARIANT(convolution_apply)
-        (&c, pass->parameters[WEIGHT].data, NULL, dy, pass->input_gradients[0].data, pass->workspace);
+    (&c, pass->parameters[WEIGHT].data, NULL, dy, pass->input_gradients[0].data, pass->workspace);
     if (pass->parameter_gradients[WEIGHT].data)
         VARIANT(convolution_weight)
-        (&c, dy, pass->inputs[0].data, pass->parameter_gradients[WEIGHT].data, pass->workspace);
+    (&c, dy, pass->inputs[0].data, pass->parameter_gradients[WEIGHT].data, pass->workspace);
     if (pass->parameter_gradients[BIAS].data)
         VARIANT(convolution_bias)
-        (c.batch, conv->out_channels, inner_size(conv, &pass->outputs[0].shape), dy,
-         pass->parameter_gradients[BIAS].data);
+    (c.batch, conv->out_channels, inner_size(conv, &pass->outputs[0].shape), dy,
+     pass->parameter_gradients[BIAS].data);
 }
 
 #define CONV_OPS(type_, attributes_, text)                                                                \

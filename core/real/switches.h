@@ -1,5 +1,6 @@
-/* Hashes of the branches that a kernel took: a sum of one pseudo-random number for each element that is on the upper
- * side, so that it vectorises and two different patterns have the same sum only with probability 2^-64. */
+/* Hashes of the branches that a kernel took: a sum of one pseudo-random number for each element that is on
+ * the upper side, so that it vectorises and two different patterns have the same sum only with probability
+ * 2^-64. */
 #ifndef REAL_SWITCHES_H
 #define REAL_SWITCHES_H
 

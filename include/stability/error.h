@@ -31,9 +31,9 @@ bool stability_fail_v(struct stability_error *error, enum stability_code code, c
  * bytes). A pointer that would not fit is left as it was: it then points at the enclosing member. */
 void stability_pointer_append(char *buffer, size_t size, const char *token);
 
-/* The name in `known` (ends with NULL) that `name` is most likely a misspelling of: upper and lower case are the same,
- * and at most a third of the characters may be inserted, left out, replaced or swapped with the next one. NULL where
- * none is that near. The first of equally near ones wins. */
+/* The name in `known` (ends with NULL) that `name` is most likely a misspelling of: upper and lower case are
+ * the same, and at most a third of the characters may be inserted, left out, replaced or swapped with the
+ * next one. NULL where none is that near. The first of equally near ones wins. */
 const char *stability_nearest(const char *name, const char *const *known);
 
 /* The stable code on the wire ("shape-mismatch"), HTTP status and title of an error. */

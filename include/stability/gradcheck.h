@@ -37,8 +37,8 @@ struct stability_gradcheck_parameter {
     int64_t count;
     int64_t checked;            /* elements, or directions in directional mode */
     int64_t skipped_at_kink;    /* elements whose step crosses a kink */
-    int64_t within_uncertainty; /* elements that differ, but by no more than the numerical gradient's uncertainty: they
-                                   count as equal */
+    int64_t within_uncertainty; /* elements that differ, but by no more than the numerical gradient's
+                                   uncertainty: they count as equal */
     bool mostly_skipped;        /* more than a tenth of the elements were skipped */
     int64_t non_finite;         /* elements of the given gradient that are NaN or infinite */
     double step;                /* that was used */
@@ -53,11 +53,12 @@ struct stability_gradcheck_parameter {
     const char *pattern;      /* "sign-flipped", "scaled", "transposed" ...; NULL: none recognised */
     double pattern_factor;    /* of "scaled": given = factor * numerical; else NaN */
     const char *pattern_text; /* what the pattern usually means; NULL without one */
-    double miss_probability;  /* directional mode: that an error of the reported size would have been missed; else NaN */
+    double miss_probability;  /* directional mode: that an error of the reported size would have been missed;
+                                 else NaN */
 };
 
 struct stability_gradcheck_report {
-    bool failed; /* some parameter is suspicious or wrong */
+    bool failed;                          /* some parameter is suspicious or wrong */
     enum stability_gradcheck_level level; /* the worst */
     const char *model;
     double loss;
@@ -68,11 +69,11 @@ struct stability_gradcheck_report {
     double engine_max_relative_error;            /* greatest relative_error over parameters */
     size_t suspect_count;
     const char *const *suspect_layers; /* the first wrong one in backward order comes first */
-    bool deterministic;  /* two runs gave the same bits */
+    bool deterministic;                /* two runs gave the same bits */
 };
 
-/* Checks `gradients` (keys and shapes as in weights; any subset), and the engine's own for the others. The request's
- * options.precision must be float64 and dropout is off. NULL on error; the report is freed by
+/* Checks `gradients` (keys and shapes as in weights; any subset), and the engine's own for the others. The
+ * request's options.precision must be float64 and dropout is off. NULL on error; the report is freed by
  * stability_gradcheck_report_free. */
 struct stability_gradcheck_report *stability_gradcheck(const struct stability_request *request,
                                                        const struct stability_tensors *gradients,

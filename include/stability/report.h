@@ -83,8 +83,7 @@ struct stability_finding {
     const char *rule;
     enum stability_severity severity;
     size_t layer_count;
-    const char *const
-        *layers; /* in the order of the model; of non-finite the layer of origin first */
+    const char *const *layers; /* in the order of the model; of non-finite the layer of origin first */
     const char *message;
     const char *cause;
     size_t evidence_count;
