@@ -54,7 +54,7 @@ static int print(const struct diagnosis *diagnosis)
 static int check(const char *file, const struct buffer *body, const struct report_choice *choice)
 {
     const struct diagnosis_call call = {
-        .body = body->data, .length = body->length, .choice = *choice, .limits = stability_default_limits};
+        .body = {body->data, body->length}, .choice = *choice, .limits = stability_default_limits};
     struct diagnosis diagnosis = {0};
     int status;
     if (diagnosis_run(&call, &diagnosis)) {

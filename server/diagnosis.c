@@ -103,7 +103,7 @@ static bool run_request(const struct diagnosis_call *call, struct progress *prog
                         struct diagnosis *diagnosis)
 {
     double started = clock_seconds();
-    struct input_request *input = input_request_parse(call->body, call->length, call->purpose, &call->limits,
+    struct input_request *input = input_request_parse(&call->body, call->purpose, &call->limits,
                                                       &diagnosis->position, &diagnosis->error);
     diagnosis->parse_seconds = clock_seconds() - started;
     if (input == NULL) {

@@ -9,8 +9,7 @@
 
 /* What is asked. */
 struct diagnosis_call {
-    const char *body; /* JSON, borrowed */
-    size_t length;
+    struct input_body body; /* borrowed; may be changed */
     enum input_purpose purpose;
     int threads;                 /* that a gradient check may use */
     struct report_choice choice; /* with a format */

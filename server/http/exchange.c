@@ -191,7 +191,8 @@ static bool is_wanted(void *context)
 
 static void run_handler(struct exchange *exchange)
 {
-    exchange->request.body = exchange->body.data == NULL ? "" : exchange->body.data;
+    static char empty[1];
+    exchange->request.body = exchange->body.data == NULL ? empty : exchange->body.data;
     exchange->request.body_length = exchange->body.length;
     exchange->request.deadline = exchange->complete + timeout_of(exchange);
     exchange->request.wanted = is_wanted;

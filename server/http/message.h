@@ -14,7 +14,7 @@
 struct http_request {
     struct service *service;
     const char *id; /* X-Request-Id */
-    const char *body;
+    char *body; /* may be changed */
     size_t body_length;
     struct report_choice choice;   /* routes that give a report: with a format */
     double deadline;               /* clock_seconds() */

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 struct reader {
-    const char *body;
+    char *body;
     const struct scan *scan;
     struct owner *owner;
     const struct stability_limits *limits;

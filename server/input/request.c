@@ -1,18 +1,17 @@
 #include "server/input/request.h"
 
+#include "server/input/document.h"
 #include "server/input/model.h"
 #include "server/input/options.h"
 #include "server/input/reader.h"
 #include "server/input/structure.h"
 #include "server/input/tensors.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct input_storage {
-    struct scan scan;
-    json_t *structure;
+    struct document document;
     struct owner owner;
 };
 
@@ -52,48 +51,23 @@ static bool read_request(struct reader *reader, const json_t *structure, enum in
                           purpose == INPUT_GRADCHECK ? gradcheck_fields : diagnose_fields, request);
 }
 
-/* The scan has checked the grammar: a structure that can't be loaded has a key twice, or needs more memory
- * than there is. */
-static bool load_failed(const char *body, size_t length, const json_error_t *problem,
-                        struct input_position *where, struct stability_error *error)
-{
-    if (json_error_code(problem) != json_error_duplicate_key) {
-        return owner_out_of_memory(error);
-    }
-    size_t offset = scan_origin(body, length, (size_t)problem->position);
-    char pointer[sizeof error->pointer];
-    position_pointer(body, length, offset, pointer, sizeof pointer);
-    *where = position_at(body, offset);
-    return stability_fail(error, STABILITY_ERROR_DUPLICATE_KEY, pointer,
-                          "line %" PRId64 ", column %" PRId64 ": this key occurs twice in its object",
-                          where->line, where->column);
-}
-
-static bool parse(const char *body, size_t length, enum input_purpose purpose,
+static bool parse(const struct input_body *body, enum input_purpose purpose,
                   const struct stability_limits *limits, struct input_request *request,
                   struct input_position *where, struct stability_error *error)
 {
     struct input_storage *storage = request->storage;
-    size_t offset;
-    if (!scan_body(body, length, limits, &storage->scan, &offset, error)) {
-        if (offset != SIZE_MAX) {
-            *where = position_at(body, offset);
-        }
+    if (!document_load(&storage->document, body->json, body->length, limits, where, error)) {
         return false;
     }
-    json_error_t problem = {0}; /* jansson leaves it unset where memory fails */
-    storage->structure =
-        structure_load(storage->scan.structure.data, storage->scan.structure.length, &problem);
-    buffer_free(&storage->scan.structure);
-    if (storage->structure == NULL) {
-        return load_failed(body, length, &problem, where, error);
-    }
-    struct reader reader = {
-        .body = body, .scan = &storage->scan, .owner = &storage->owner, .limits = limits, .error = error};
+    struct reader reader = {.body = body->json,
+                            .scan = &storage->document.scan,
+                            .owner = &storage->owner,
+                            .limits = limits,
+                            .error = error};
     request->request.options = stability_default_options;
     request->request.options.limits = *limits;
     request->gradcheck = stability_default_gradcheck_options;
-    return read_request(&reader, storage->structure, purpose, request);
+    return read_request(&reader, storage->document.structure, purpose, request);
 }
 
 void input_initialize(void)
@@ -101,7 +75,7 @@ void input_initialize(void)
     structure_initialize();
 }
 
-struct input_request *input_request_parse(const char *body, size_t length, enum input_purpose purpose,
+struct input_request *input_request_parse(const struct input_body *body, enum input_purpose purpose,
                                           const struct stability_limits *limits, struct input_position *where,
                                           struct stability_error *error)
 {
@@ -115,7 +89,7 @@ struct input_request *input_request_parse(const char *body, size_t length, enum 
         return NULL;
     }
     request->storage = storage;
-    if (!parse(body, length, purpose, limits, request, where, error)) {
+    if (!parse(body, purpose, limits, request, where, error)) {
         input_request_free(request);
         return NULL;
     }
@@ -127,8 +101,7 @@ void input_request_free(struct input_request *request)
     if (request == NULL) {
         return;
     }
-    scan_free(&request->storage->scan);
-    json_decref(request->storage->structure);
+    document_free(&request->storage->document);
     owner_free(&request->storage->owner);
     free(request->storage);
     free(request);

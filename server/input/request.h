@@ -9,6 +9,13 @@
 /* What the request is for: a gradient check has the members `gradients` and `options.gradcheck` besides. */
 enum input_purpose { INPUT_DIAGNOSE, INPUT_GRADCHECK };
 
+/* The bytes of a request. They may be changed where they are long: base64 is decoded where it stands, so that
+ * weights are in memory once. */
+struct input_body {
+    char *json;
+    size_t length;
+};
+
 struct input_request {
     struct stability_request request; /* what it points to is freed with it */
     struct stability_tensors gradients;
@@ -19,11 +26,11 @@ struct input_request {
 /* Call once, before other threads start. */
 void input_initialize(void);
 
-/* Reads the JSON of a request, as docs/api describes it; the core checks what it means. The body is not
- * changed, and must stay until the request is freed. `limits` bounds layers and elements, with that the
- * memory, and becomes part of the request's options. NULL on error; *where is known where the error is one of
- * syntax, or at one place of the body for another reason. May be called from several threads at once. */
-struct input_request *input_request_parse(const char *body, size_t length, enum input_purpose purpose,
+/* Reads a request, as docs/api describes it; the core checks what it means. The bytes must stay until the
+ * request is freed. `limits` bounds layers and elements, with that the memory, and becomes part of the
+ * request's options. NULL on error; *where is known where the error is one of syntax, or at one place of the
+ * JSON for another reason. May be called from several threads at once. */
+struct input_request *input_request_parse(const struct input_body *body, enum input_purpose purpose,
                                           const struct stability_limits *limits, struct input_position *where,
                                           struct stability_error *error);
 void input_request_free(struct input_request *request);

@@ -108,6 +108,17 @@ static const struct field tensor_fields[] = {{"dtype", read_dtype, 0, false},
                                              {"base64", keep_base64, 0, false},
                                              {NULL, NULL, 0, false}};
 
+/* Where a text's bytes go. One that is still in the body makes room for its bytes itself: they are fewer, and
+ * where they are to be aligned, `"base64":"` is before them, which was read. */
+static unsigned char *place_bytes(struct reader *reader, const struct node *text, size_t count)
+{
+    if (text->json != NULL) {
+        return reader_allocate(reader, count, 1);
+    }
+    char *start = reader->body + (text->text - reader->body);
+    return (unsigned char *)(start - (uintptr_t)start % sizeof(uint64_t));
+}
+
 static bool decode_base64(struct reader *reader, const struct parts *parts, struct stability_tensor *tensor)
 {
     const char *text = parts->base64.text;
@@ -120,7 +131,7 @@ static bool decode_base64(struct reader *reader, const struct parts *parts, stru
             reader, STABILITY_ERROR_INVALID_TENSOR, "shape %s of %s needs %zu bytes, found %zu",
             stability_shape_text(&parts->shape, shape), stability_dtype_name(parts->dtype), needed, found);
     }
-    unsigned char *bytes = reader_allocate(reader, found, 1);
+    unsigned char *bytes = place_bytes(reader, &parts->base64, found);
     if (bytes == NULL) {
         return false;
     }

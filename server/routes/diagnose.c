@@ -5,8 +5,7 @@ static void answer(const struct http_request *request, enum input_purpose purpos
                    struct http_response *response)
 {
     const struct diagnosis_call call = {
-        .body = request->body,
-        .length = request->body_length,
+        .body = {request->body, request->body_length},
         .purpose = purpose,
         .threads = pool_threads(request->service->pool),
         .choice = request->choice,

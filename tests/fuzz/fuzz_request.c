@@ -35,12 +35,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *body = (const char *)data;
     struct stability_error error = {0};
     struct input_position where;
-    struct input_request *request = input_request_parse(body, size, INPUT_DIAGNOSE, &limits, &where, &error);
+    char *copy = malloc(size + (size == 0));
+    require(copy != NULL);
+    memcpy(copy, data, size);
+    struct input_request *request =
+        input_request_parse(&(struct input_body){copy, size}, INPUT_DIAGNOSE, &limits, &where, &error);
     require((request == NULL) == (error.code != STABILITY_OK));
     require((error.code != STABILITY_OK) == (error.message[0] != '\0'));
     require(!where.known ||
             (error.code != STABILITY_OK && where.offset >= 0 && (size_t)where.offset <= size));
     compare(body, size, &error, where.known);
     input_request_free(request);
+    free(copy);
     return 0;
 }

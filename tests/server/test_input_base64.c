@@ -82,6 +82,14 @@ static void decodes_every_length(void **unused)
         assert_int_equal(decoded_size, size);
         assert_memory_equal(decoded, bytes, size);
         free(decoded);
+        /* into itself, and into what is a little before it */
+        for (size_t before = 0; before < 8; before++) {
+            char place[8 + sizeof text];
+            memcpy(place + 8, text, length);
+            unsigned char *target = (unsigned char *)place + 8 - before;
+            assert_int_equal(base64_decode(place + 8, length, target, &problem), length);
+            assert_memory_equal(target, bytes, size);
+        }
     }
 }
 
@@ -104,6 +112,7 @@ static void finds_every_wrong_character(void **unused)
             assert_int_equal(done, valid || padded ? sizeof text : place);
             assert_int_equal(problem == NULL, valid || padded);
             free(decoded);
+            assert_int_equal(base64_decode(text, sizeof text, (unsigned char *)text, &problem), done);
         }
     }
 }

@@ -37,12 +37,20 @@ static const char whole[] =
     "\"Infinity\"}},"
     "   \"init\": {\"init\": \"zeros_\"}, \"analyses\": []}}";
 
+/* Reading changes none of these texts: that is for base64 of some length. */
+static struct input_request *parse_text(const char *text, size_t length,
+                                        const struct stability_limits *kept_to, struct input_position *where,
+                                        struct stability_error *error)
+{
+    const struct input_body body = {(char *)(uintptr_t)text, length};
+    return input_request_parse(&body, INPUT_DIAGNOSE, kept_to, where, error);
+}
+
 static struct input_request *parse(const char *body)
 {
     struct stability_error error = {0};
     struct input_position where;
-    struct input_request *request =
-        input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
+    struct input_request *request = parse_text(body, strlen(body), &limits, &where, &error);
     if (request == NULL) {
         fail_msg("%s at %s", error.message, error.pointer);
     }
@@ -211,7 +219,11 @@ static void reads_long_texts(void **unused)
     assert_string_equal(request->request.model.name, name);
     unsigned char ones[600];
     memset(ones, 0xff, sizeof ones);
-    assert_memory_equal(request->request.data.items[0].tensor.data, ones, sizeof ones);
+    const char *elements = request->request.data.items[0].tensor.data;
+    assert_memory_equal(elements, ones, sizeof ones);
+    assert_true(elements > body && elements < body + sizeof body); /* decoded in its place, and aligned */
+    assert_int_equal((uintptr_t)elements % sizeof(double), 0);
+    assert_string_equal(request->request.model.name, name);
     input_request_free(request);
     for (size_t i = 0; i < 800; i++) {
         memcpy(base64 + 2 * i, "\\/", 2);
@@ -259,8 +271,7 @@ static void refuses_what_is_over_a_limit(void **unused)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct stability_error error = {0};
         struct input_position where;
-        assert_null(input_request_parse(cases[i].body, strlen(cases[i].body), INPUT_DIAGNOSE, &small, &where,
-                                        &error));
+        assert_null(parse_text(cases[i].body, strlen(cases[i].body), &small, &where, &error));
         assert_string_equal(error.message, cases[i].message);
         assert_string_equal(error.pointer, cases[i].pointer);
         assert_int_equal(error.code, STABILITY_ERROR_MODEL_TOO_LARGE);
@@ -272,7 +283,7 @@ static void assert_refused(const char *body, enum stability_code code, const cha
 {
     struct stability_error error = {0};
     struct input_position where;
-    assert_null(input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error));
+    assert_null(parse_text(body, strlen(body), &limits, &where, &error));
     assert_string_equal(error.message, message);
     assert_string_equal(error.pointer, pointer);
     assert_int_equal(error.code, code);
@@ -341,7 +352,7 @@ static void refuse_repetition(const char *start, const char *repeated, size_t co
     memcpy(end, rest, strlen(rest));
     struct stability_error error = {0};
     struct input_position where;
-    assert_null(input_request_parse(body, length, INPUT_DIAGNOSE, &limits, &where, &error));
+    assert_null(parse_text(body, length, &limits, &where, &error));
     assert_int_equal(error.code, STABILITY_ERROR_MODEL_TOO_LARGE);
     assert_true(where.known);
     free(body);
@@ -376,7 +387,7 @@ static void finds_a_stranger_among_many_numbers(void **unused)
         snprintf(body + length, 32, ", %s]]}}", cases[i].stranger);
         struct stability_error error = {0};
         struct input_position where;
-        assert_null(input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &none, &where, &error));
+        assert_null(parse_text(body, strlen(body), &none, &where, &error));
         assert_int_equal(error.code, STABILITY_ERROR_INVALID_TENSOR);
         assert_string_equal(error.pointer, "/weights/w/1/1101");
         assert_int_equal(where.offset, offset);
@@ -399,7 +410,7 @@ static void refuses_every_truncation(void **unused)
         memcpy(body, whole, length);
         struct stability_error error = {0};
         struct input_position where;
-        assert_null(input_request_parse(body, length, INPUT_DIAGNOSE, &limits, &where, &error));
+        assert_null(parse_text(body, length, &limits, &where, &error));
         assert_int_equal(error.code, STABILITY_ERROR_SYNTAX);
         assert_true(where.known && where.offset <= (int64_t)length && where.offset + 20 >= (int64_t)length);
         free(body);
@@ -419,8 +430,7 @@ static void survives_every_mutation(void **unused)
             body[i] = bytes[k];
             struct stability_error error = {0};
             struct input_position where;
-            struct input_request *request =
-                input_request_parse(body, sizeof whole - 1, INPUT_DIAGNOSE, &limits, &where, &error);
+            struct input_request *request = parse_text(body, sizeof whole - 1, &limits, &where, &error);
             assert_int_equal(request == NULL, error.code != STABILITY_OK);
             input_request_free(request);
         }
@@ -436,8 +446,7 @@ static void fail_each_allocation(const char *body, enum stability_code otherwise
         struct stability_error error = {0};
         struct input_position where;
         support_fail_allocation_after(count);
-        struct input_request *request =
-            input_request_parse(body, strlen(body), INPUT_DIAGNOSE, &limits, &where, &error);
+        struct input_request *request = parse_text(body, strlen(body), &limits, &where, &error);
         bool failed = support_allocation_has_failed();
         assert_int_equal(request == NULL, error.code != STABILITY_OK);
         assert_true(error.code == otherwise || (failed && error.code == STABILITY_ERROR_OUT_OF_MEMORY));

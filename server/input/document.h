@@ -1,0 +1,22 @@
+/* A text of JSON, scanned and loaded: what a reader reads. */
+#ifndef SERVER_INPUT_DOCUMENT_H
+#define SERVER_INPUT_DOCUMENT_H
+
+#include "server/input/position.h"
+#include "server/input/scan.h"
+
+#include <jansson.h>
+
+struct document {
+    struct scan scan; /* without its structure, which is loaded */
+    json_t *structure;
+};
+
+/* Loads `text` into *document, which was zeroed. It refers to the text. False on error; *where is known where
+ * the error is in one place of the text. Either way document_free releases it. */
+bool document_load(struct document *document, const char *text, size_t length,
+                   const struct stability_limits *limits, struct input_position *where,
+                   struct stability_error *error);
+void document_free(struct document *document);
+
+#endif
