@@ -2,6 +2,7 @@
  * y' = positive, negative rate exp(rate x). SELU's constants: Klambauer et al. 2017, Self-normalizing neural
  * networks, equation 14. */
 #include "core/layers/kinks.h"
+#include "core/real/functions.h"
 
 struct alpha {
     double alpha;
@@ -52,7 +53,7 @@ static void forward(const struct layer_pass *pass, struct exponential_unit unit)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = x[i] > 0 ? unit.positive * x[i] : unit.negative * expm1(unit.rate * x[i]);
+        y[i] = x[i] > 0 ? unit.positive * x[i] : unit.negative * real_expm1(unit.rate * x[i]);
 }
 
 static void backward(const struct layer_pass *pass, struct exponential_unit unit)
@@ -61,7 +62,7 @@ static void backward(const struct layer_pass *pass, struct exponential_unit unit
     const real *dy = pass->output_gradients[0].data;
     real *dx = pass->input_gradients[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        dx[i] = dy[i] * (x[i] > 0 ? unit.positive : unit.negative * unit.rate * exp(unit.rate * x[i]));
+        dx[i] = dy[i] * (x[i] > 0 ? unit.positive : unit.negative * unit.rate * real_exp(unit.rate * x[i]));
 }
 
 static void elu_forward(const struct layer_pass *pass)

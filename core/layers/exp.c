@@ -1,12 +1,13 @@
 /* y = eˣ = y'. */
 #include "core/layers/explain.h"
+#include "core/real/functions.h"
 
 static void forward(const struct layer_pass *pass)
 {
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = exp(x[i]);
+        y[i] = real_exp(x[i]);
 }
 
 static void backward(const struct layer_pass *pass)

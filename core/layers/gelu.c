@@ -2,6 +2,7 @@
 #include "core/layers/gelu.h"
 
 #include "core/layer.h"
+#include "core/real/functions.h"
 
 struct gelu {
     int approximate;
@@ -25,7 +26,7 @@ static bool uses_tanh(const struct layer_pass *pass)
 /* tanh(√(2/π) (x + 0.044715 x³)) */
 static real inner_tanh(real x)
 {
-    return tanh(sqrt_two_over_pi * (x + cubic * x * x * x));
+    return real_tanh(sqrt_two_over_pi * (x + cubic * x * x * x));
 }
 
 static real tanh_derivative(real x)

@@ -1,7 +1,7 @@
 /* The halves a and b of a dimension: y = a σ(b), with σ(b) = 1 / (1 + e⁻ᵇ). As (outer, 2, row) around the
  * halves' border, both lie in contiguous rows. */
 #include "core/layers/dimension.h"
-#include "core/real/real.h"
+#include "core/real/functions.h"
 
 struct glu {
     int64_t dim;
@@ -40,11 +40,6 @@ static int64_t row_of(const struct layer_pass *pass)
     return layout.size * layout.inner;
 }
 
-static real sigmoid(real x)
-{
-    return 1 / (1 + exp(-x));
-}
-
 static void forward(const struct layer_pass *pass)
 {
     const int64_t row = row_of(pass);
@@ -53,7 +48,7 @@ static void forward(const struct layer_pass *pass)
     for (const real *end = y + pass->outputs[0].count; y < end; y += row, a += 2 * row) {
         const real *b = a + row;
         for (int64_t i = 0; i < row; i++)
-            y[i] = a[i] * sigmoid(b[i]);
+            y[i] = a[i] * real_sigmoid(b[i]);
     }
 }
 
@@ -67,7 +62,7 @@ static void backward(const struct layer_pass *pass)
         const real *b = a + row;
         real *db = da + row;
         for (int64_t i = 0; i < row; i++) {
-            real s = sigmoid(b[i]);
+            real s = real_sigmoid(b[i]);
             da[i] = dy[i] * s;
             db[i] = dy[i] * a[i] * s * (1 - s);
         }

@@ -1,12 +1,13 @@
 /* log x with y' = 1 / x, and log(1 + x) with y' = 1 / (1 + x). */
 #include "core/layers/explain.h"
+#include "core/real/functions.h"
 
 static void log_forward(const struct layer_pass *pass)
 {
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = log(x[i]);
+        y[i] = real_log(x[i]);
 }
 
 static void log_backward(const struct layer_pass *pass)
@@ -23,7 +24,7 @@ static void log1p_forward(const struct layer_pass *pass)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = log1p(x[i]);
+        y[i] = real_log1p(x[i]);
 }
 
 static void log1p_backward(const struct layer_pass *pass)

@@ -1,13 +1,13 @@
 /* y = log(1 / (1 + e⁻ˣ)) without overflow, y' = 1 / (1 + eˣ). */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/functions.h"
 
 static void forward(const struct layer_pass *pass)
 {
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = (x[i] > 0 ? 0 : x[i]) - log1p(exp(-fabs(x[i])));
+        y[i] = (x[i] > 0 ? 0 : x[i]) - real_log1p(real_exp(-fabs(x[i])));
 }
 
 static void backward(const struct layer_pass *pass)
@@ -16,7 +16,7 @@ static void backward(const struct layer_pass *pass)
     const real *dy = pass->output_gradients[0].data;
     real *dx = pass->input_gradients[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        dx[i] = dy[i] / (1 + exp(x[i]));
+        dx[i] = dy[i] * real_sigmoid(-x[i]);
 }
 
 LAYER_OPS(LogSigmoid) = {

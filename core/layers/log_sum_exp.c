@@ -1,6 +1,7 @@
 /* y = log of the sum of exp(x) over dimensions, shifted by the greatest element so that no exponential
  * overflows; y' = exp(x - y). */
 #include "core/layers/reduce.h"
+#include "core/real/functions.h"
 
 static const struct stability_attribute attributes[] = {
     {"dim", STABILITY_ATTRIBUTE_INTEGERS, offsetof(struct reduction, dim), .required = true,
@@ -31,7 +32,7 @@ static void sum_exponentials(const struct layer_pass *pass, const struct stabili
             int64_t offset = walk.operand[0] + start * walk.step[0];
             const real *shift = (const real *)pass->outputs[0].data + offset;
             for (int64_t i = 0; i < count; i++)
-                chunk[i] = exp(x[start + i] - shift[i * walk.step[0]]);
+                chunk[i] = real_exp(x[start + i] - shift[i * walk.step[0]]);
             broadcast_accumulate(sums + offset, walk.step[0], chunk, count);
         }
     }
@@ -64,10 +65,10 @@ static void backward(const struct layer_pass *pass)
         const real *dy = (const real *)pass->output_gradients[0].data + walk.operand[0];
         if (walk.step[0] == 0)
             for (int64_t i = 0; i < walk.row; i++)
-                dx[i] = *dy * exp(x[i] - *y);
+                dx[i] = *dy * real_exp(x[i] - *y);
         else
             for (int64_t i = 0; i < walk.row; i++)
-                dx[i] = dy[i] * exp(x[i] - y[i]);
+                dx[i] = dy[i] * real_exp(x[i] - y[i]);
     }
 }
 

@@ -1,6 +1,6 @@
 /* y = x tanh(log(1 + eˣ)), y' = t + x (1 - t²) σ(x) with that hyperbolic tangent t. */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/functions.h"
 
 /* e = eˣ gives t = n / (n + 2) with n = e (e + 2); from x = 20 on t is 1. */
 struct mish {
@@ -11,7 +11,7 @@ struct mish {
 
 static struct mish mish_of(real x)
 {
-    real e = exp(x > 20 ? 20 : x);
+    real e = real_exp(x > 20 ? 20 : x);
     real n = e * (e + 2);
     return (struct mish){n / (n + 2), 2 / (n + 2), e / (1 + e)};
 }

@@ -1,15 +1,10 @@
 /* y = x σ(x) with σ(x) = 1 / (1 + e⁻ˣ), y' = σ(x) (1 + x (1 - σ(x))). */
 #include "core/layer.h"
-#include "core/real/real.h"
-
-static real sigmoid(real x)
-{
-    return 1 / (1 + exp(-x));
-}
+#include "core/real/functions.h"
 
 static real derivative(real x)
 {
-    real s = sigmoid(x);
+    real s = real_sigmoid(x);
     return s * (1 + x * (1 - s));
 }
 
@@ -18,7 +13,7 @@ static void forward(const struct layer_pass *pass)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = x[i] * sigmoid(x[i]);
+        y[i] = x[i] * real_sigmoid(x[i]);
 }
 
 static void backward(const struct layer_pass *pass)

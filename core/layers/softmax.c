@@ -3,6 +3,7 @@
  * else up to COLUMNS of them are walked side by side. */
 #include "core/layers/dimension.h"
 #include "core/layers/softmax_row.h"
+#include "core/real/functions.h"
 
 #include <string.h>
 
@@ -84,7 +85,7 @@ static void log_softmax_row_gradient(const real *y, const real *dy, real *dx, in
 {
     real sum = (real)sum_of(dy, count);
     for (int64_t i = 0; i < count; i++)
-        dx[i] = dy[i] - exp(y[i]) * sum;
+        dx[i] = dy[i] - real_exp(y[i]) * sum;
 }
 
 /* ---- columns side by side */
@@ -102,7 +103,7 @@ static void columns_exponentials(const real *x, real *y, const struct columns *c
     x -= c->layout.size * c->layout.inner;
     for (int64_t k = 0; k < c->layout.size; k++, x += c->layout.inner, y += c->layout.inner)
         for (int64_t i = 0; i < c->count; i++) {
-            y[i] = exp(x[i] - greatest[i]);
+            y[i] = real_exp(x[i] - greatest[i]);
             sums[i] += (double)y[i];
         }
 }
@@ -152,7 +153,7 @@ static void log_softmax_columns_gradient(const real *y, const real *dy, real *dx
             sums[i] += (double)dy[k * inner + i];
     for (int64_t k = 0; k < c->layout.size; k++)
         for (int64_t i = 0; i < c->count; i++)
-            dx[k * inner + i] = dy[k * inner + i] - exp(y[k * inner + i]) * (real)sums[i];
+            dx[k * inner + i] = dy[k * inner + i] - real_exp(y[k * inner + i]) * (real)sums[i];
 }
 
 /* ---- the whole */

@@ -1,13 +1,13 @@
 /* y = tanh x, y' = 1 - y². */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/functions.h"
 
 static void forward(const struct layer_pass *pass)
 {
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = tanh(x[i]);
+        y[i] = real_tanh(x[i]);
 }
 
 static void backward(const struct layer_pass *pass)

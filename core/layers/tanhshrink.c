@@ -1,6 +1,6 @@
 /* y = x - tanh x, y' = tanh² x. */
 #include "core/layer.h"
-#include "core/real/real.h"
+#include "core/real/functions.h"
 
 static real square(real x)
 {
@@ -12,7 +12,7 @@ static void forward(const struct layer_pass *pass)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = x[i] - tanh(x[i]);
+        y[i] = x[i] - real_tanh(x[i]);
 }
 
 static void backward(const struct layer_pass *pass)
@@ -21,7 +21,7 @@ static void backward(const struct layer_pass *pass)
     const real *dy = pass->output_gradients[0].data;
     real *dx = pass->input_gradients[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        dx[i] = dy[i] * square(tanh(x[i]));
+        dx[i] = dy[i] * square(real_tanh(x[i]));
 }
 
 LAYER_OPS(Tanhshrink) = {
