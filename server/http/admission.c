@@ -4,6 +4,31 @@
 #include <string.h>
 #include <strings.h>
 
+/* A header field, and how often it comes: libmicrohttpd looks up the first one alone. */
+struct field {
+    const char *name;
+    const char *value; /* NULL: it does not come */
+    int count;
+};
+
+static enum MHD_Result visit_field(void *closure, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    struct field *field = closure;
+    (void)kind;
+    if (strcasecmp(field->name, name) == 0 && field->count++ == 0) {
+        field->value = value == NULL ? "" : value;
+    }
+    return MHD_YES;
+}
+
+static struct field find_field(const struct exchange *exchange, const char *name)
+{
+    struct field field = {.name = name};
+    MHD_get_connection_values(exchange->handle, MHD_HEADER_KIND, visit_field, &field);
+    return field;
+}
+
 static const char *find_header(const struct exchange *exchange, const char *name)
 {
     return MHD_lookup_connection_value(exchange->handle, MHD_HEADER_KIND, name);
@@ -11,30 +36,48 @@ static const char *find_header(const struct exchange *exchange, const char *name
 
 /* curl names the form's type for any --data unless it is told otherwise: what it sends is JSON all the same.
  */
-static const char *const media_types[] = {"application/json", "application/x-www-form-urlencoded"};
+static const struct {
+    const char *name;
+    bool multipart;
+} media_types[] = {
+    {"application/json", false},
+    {"application/x-www-form-urlencoded", false},
+    {"multipart/form-data", true},
+};
 
 static bool check_media_type(struct exchange *exchange)
 {
-    const char *given = find_header(exchange, MHD_HTTP_HEADER_CONTENT_TYPE);
-    if (given == NULL) {
+    struct field field = find_field(exchange, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (field.count == 0) {
         return true;
     }
-    size_t length = strcspn(given, "; \t");
+    if (field.count > 1) {
+        return stability_fail(&exchange->error, STABILITY_ERROR_FRAMING, NULL,
+                              "the header has more than one Content-Type");
+    }
+    size_t length = strcspn(field.value, "; \t");
     for (size_t i = 0; i < sizeof(media_types) / sizeof(media_types[0]); i++) {
-        if (strlen(media_types[i]) == length && strncasecmp(given, media_types[i], length) == 0) {
-            return true;
+        const char *name = media_types[i].name;
+        if (strlen(name) == length && strncasecmp(field.value, name, length) == 0) {
+            return !media_types[i].multipart ||
+                   multipart_boundary(field.value, exchange->boundary, &exchange->error);
         }
     }
     return stability_fail(&exchange->error, STABILITY_ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
-                          "%s takes application/json, not %.128s", exchange->route->path, given);
+                          "%s takes application/json and multipart/form-data, not %.128s",
+                          exchange->route->path, field.value);
 }
 
 static bool check_encoding(struct exchange *exchange)
 {
-    const char *given = find_header(exchange, MHD_HTTP_HEADER_CONTENT_ENCODING);
-    return given == NULL || strcasecmp(given, "identity") == 0 ||
-           stability_fail(&exchange->error, STABILITY_ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
-                          "the Content-Encoding must be identity, not %.128s", given);
+    struct field field = find_field(exchange, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    if (field.count == 0 || (field.count == 1 && encoding_find(field.value, &exchange->encoding))) {
+        return true;
+    }
+    http_response_header(&exchange->response, MHD_HTTP_HEADER_ACCEPT_ENCODING, ENCODING_NAMES);
+    return stability_fail(&exchange->error, STABILITY_ERROR_UNSUPPORTED_MEDIA_TYPE, NULL,
+                          "a body may have one Content-Encoding of " ENCODING_NAMES ", not %s%.128s",
+                          field.count > 1 ? "several that begin with " : "", field.value);
 }
 
 /* The digits were checked with the framing. */

@@ -8,6 +8,10 @@
  * filled in, where they exceed the limit or the memory. */
 bool body_take(struct exchange *exchange, const char *bytes, size_t count);
 
+/* Puts the decoded body in place of one that came encoded. False, with the exchange's error filled in, where
+ * it is broken, or decoded exceeds the limit or the memory. */
+bool body_decode(struct exchange *exchange);
+
 /* Releases the body and gives its memory back to the budget. */
 void body_release(struct exchange *exchange);
 

@@ -189,11 +189,22 @@ static bool is_wanted(void *context)
     return !atomic_load(&exchange->abandoned);
 }
 
+/* A body that came encoded is decoded here, by the thread that does the work. */
 static void run_handler(struct exchange *exchange)
 {
     static char empty[1];
+    double started = clock_seconds();
+    if (!body_decode(exchange)) {
+        refuse(exchange);
+        body_release(exchange);
+        return;
+    }
+    if (exchange->encoding != ENCODING_IDENTITY) {
+        http_response_timing(&exchange->response, "decode", clock_seconds() - started);
+    }
     exchange->request.body = exchange->body.data == NULL ? empty : exchange->body.data;
     exchange->request.body_length = exchange->body.length;
+    exchange->request.boundary = exchange->boundary[0] != '\0' ? exchange->boundary : NULL;
     exchange->request.deadline = exchange->complete + timeout_of(exchange);
     exchange->request.wanted = is_wanted;
     exchange->request.context = exchange;

@@ -4,6 +4,8 @@
 
 #include "server/http/connection.h"
 #include "server/http/message.h"
+#include "server/input/encoding.h"
+#include "server/input/multipart.h"
 #include "server/jobs/pool.h"
 #include "server/routes/routes.h"
 
@@ -33,9 +35,11 @@ struct exchange {
     bool is_http10;
     atomic_bool abandoned; /* the client has gone */
     struct stability_error error;
-    int64_t body_length; /* announced; -1: chunked */
-    int64_t received;    /* bytes of body so far */
-    int64_t reserved;    /* bytes of memory taken from the budget */
+    enum encoding encoding;
+    char boundary[MULTIPART_BOUNDARY_SIZE]; /* of a multipart body; else empty */
+    int64_t body_length;                    /* announced; -1: chunked */
+    int64_t received;                       /* bytes of body so far */
+    int64_t reserved;                       /* bytes of memory taken from the budget */
     struct buffer body;
     struct http_request request;
     struct http_response response;

@@ -14,8 +14,9 @@
 struct http_request {
     struct service *service;
     const char *id; /* X-Request-Id */
-    char *body; /* may be changed */
+    char *body;     /* may be changed */
     size_t body_length;
+    const char *boundary;          /* of a body of multipart/form-data; NULL: it is JSON */
     struct report_choice choice;   /* routes that give a report: with a format */
     double deadline;               /* clock_seconds() */
     bool (*wanted)(void *context); /* false: the client has gone */
