@@ -1,10 +1,14 @@
 #include "server/command.h"
 #include "server/nearest.h"
-#include "server/processor.h"
 
-#include <stdbool.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Blocks from this size on are mapped on their own, and unmapped when freed. Left to itself, glibc raises the
+ * bound to the size of the first such block that is freed, and the heap then keeps the memory of large
+ * requests. */
+#define MAPPED_SIZE (1 << 20)
 
 static int command_help(int count, char *const *arguments);
 
@@ -47,8 +51,7 @@ static int unknown_command(const char *name)
 
 int main(int argc, char *argv[])
 {
-    processor_choose_kernels(argv);
-    processor_return_memory();
+    mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE);
     const char *name = argc < 2 ? "help" : argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "--version") == 0) {
         name += 2;
