@@ -3,12 +3,12 @@
 #ifndef LAYERS_GELU_H
 #define LAYERS_GELU_H
 
-#include "core/real/real.h"
+#include "core/real/functions.h"
 
 static inline real normal_distribution(real x)
 {
     const real sqrt_half = (real)0.70710678118654752440; /* √(1/2) */
-    return (real)0.5 * (1 + erf(x * sqrt_half));
+    return (real)0.5 * (1 + real_erf(x * sqrt_half));
 }
 
 static inline void gelu_forward(const real *x, real *y, int64_t count)
@@ -21,8 +21,8 @@ static inline void gelu_backward(const real *x, const real *dy, real *dx, int64_
 {
     const real normal_density_at_0 = (real)0.39894228040143267794; /* 1/√(2π) */
     for (int64_t i = 0; i < count; i++)
-        dx[i] =
-            dy[i] * (normal_distribution(x[i]) + x[i] * normal_density_at_0 * exp((real)-0.5 * x[i] * x[i]));
+        dx[i] = dy[i] *
+                (normal_distribution(x[i]) + x[i] * normal_density_at_0 * real_exp((real)-0.5 * x[i] * x[i]));
 }
 
 #endif

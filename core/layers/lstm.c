@@ -1,6 +1,7 @@
 /* i, f, g, o = σ, σ, tanh, σ of x W_ihᵀ + b_ih + h(t - 1) W_hhᵀ + b_hh;
  * c(t) = f c(t - 1) + i g, h(t) = o tanh c(t). */
 #include "core/layers/recurrent.h"
+#include "core/real/functions.h"
 
 static const struct stability_attribute attributes[] = {
     RECURRENT_SIZES,
@@ -12,64 +13,41 @@ static const struct stability_attribute attributes[] = {
 
 static const struct stability_parameter parameters[] = {RECURRENT_PARAMETER_ROWS("4 * hidden_size")};
 
-static real sigmoid(real x)
-{
-    return 1 / (1 + exp(-x));
-}
-
-static void gates_forward(int64_t size, real *restrict i, real *restrict f, real *restrict g,
-                          real *restrict o, const real *restrict previous, real *restrict c, real *restrict h)
-{
-    for (int64_t k = 0; k < size; k++) {
-        i[k] = sigmoid(i[k]);
-        f[k] = sigmoid(f[k]);
-        g[k] = tanh(g[k]);
-        o[k] = sigmoid(o[k]);
-        c[k] = f[k] * previous[k] + i[k] * g[k];
-        h[k] = o[k] * tanh(c[k]);
-    }
-}
-
 static void cell_forward(const struct recurrent_step *step)
 {
     int64_t size = step->size;
-    real *kept = step->kept;
-    gates_forward(size, kept, kept + size, kept + 2 * size, kept + 3 * size, step->previous_state,
-                  step->state, step->hidden);
+    real *i = step->kept, *f = i + size, *g = f + size, *o = g + size;
+    const real *previous = step->previous_state;
+    real *c = step->state, *h = step->hidden;
+    RECURRENT_ELEMENTS
+    for (int64_t k = 0; k < size; k++) {
+        i[k] = real_sigmoid(i[k]);
+        f[k] = real_sigmoid(f[k]);
+        g[k] = real_tanh(g[k]);
+        o[k] = real_sigmoid(o[k]);
+        c[k] = f[k] * previous[k] + i[k] * g[k];
+        h[k] = o[k] * real_tanh(c[k]);
+    }
 }
-
-/* What gates_forward kept, and where the gradients of the gates' sums go. */
-struct gates {
-    const real *restrict i, *restrict f, *restrict g, *restrict o;
-    real *restrict di, *restrict df, *restrict dg, *restrict d_o;
-};
 
 static void cell_backward(const struct recurrent_gradient *gradient)
 {
     int64_t size = gradient->size;
-    const real *kept = gradient->kept;
-    const real *restrict previous = gradient->previous_state;
-    const real *restrict c = gradient->state;
-    const real *restrict output = gradient->hidden;
-    const real *restrict carried = gradient->carried;
-    real *restrict carried_state = gradient->carried_state;
-    struct gates s = {kept,
-                      kept + size,
-                      kept + 2 * size,
-                      kept + 3 * size,
-                      gradient->gates,
-                      gradient->gates + size,
-                      gradient->gates + 2 * size,
-                      gradient->gates + 3 * size};
+    const real *i = gradient->kept, *f = i + size, *g = f + size, *o = g + size;
+    const real *previous = gradient->previous_state, *c = gradient->state;
+    const real *output = gradient->hidden, *carried = gradient->carried;
+    real *carried_state = gradient->carried_state;
+    real *di = gradient->gates, *df = di + size, *dg = df + size, *d_o = dg + size;
+    RECURRENT_ELEMENTS
     for (int64_t k = 0; k < size; k++) {
         real dh = output[k] + carried[k];
-        real tanh_c = tanh(c[k]);
-        real dc = carried_state[k] + dh * s.o[k] * (1 - tanh_c * tanh_c);
-        s.di[k] = dc * s.g[k] * (1 - s.i[k]) * s.i[k];
-        s.df[k] = dc * previous[k] * (1 - s.f[k]) * s.f[k];
-        s.dg[k] = dc * s.i[k] * (1 - s.g[k] * s.g[k]);
-        s.d_o[k] = dh * tanh_c * (1 - s.o[k]) * s.o[k];
-        carried_state[k] = dc * s.f[k];
+        real tanh_c = real_tanh(c[k]);
+        real dc = carried_state[k] + dh * o[k] * (1 - tanh_c * tanh_c);
+        di[k] = dc * g[k] * (1 - i[k]) * i[k];
+        df[k] = dc * previous[k] * (1 - f[k]) * f[k];
+        dg[k] = dc * i[k] * (1 - g[k] * g[k]);
+        d_o[k] = dh * tanh_c * (1 - o[k]) * o[k];
+        carried_state[k] = dc * f[k];
     }
 }
 

@@ -1,5 +1,6 @@
 /* h(t) = f(x W_ihᵀ + b_ih + h(t - 1) W_hhᵀ + b_hh) with f = tanh or relu. */
 #include "core/layers/recurrent.h"
+#include "core/real/functions.h"
 #include "core/real/switches.h"
 
 enum { TANH, RELU };
@@ -16,31 +17,34 @@ static const struct stability_parameter parameters[] = {RECURRENT_PARAMETER_ROWS
 
 static void tanh_forward(const struct recurrent_step *step)
 {
+    real *kept = step->kept, *h = step->hidden;
+    RECURRENT_ELEMENTS
     for (int64_t i = 0; i < step->size; i++)
-        step->hidden[i] = step->kept[i] = tanh(step->kept[i]);
+        h[i] = kept[i] = real_tanh(kept[i]);
 }
 
 static void tanh_backward(const struct recurrent_gradient *gradient)
 {
-    for (int64_t i = 0; i < gradient->size; i++) {
-        real h = gradient->kept[i];
-        real dh = gradient->carried[i] + gradient->hidden[i];
-        gradient->gates[i] = dh * (1 - h * h);
-    }
+    const real *h = gradient->kept, *output = gradient->hidden, *carried = gradient->carried;
+    RECURRENT_ELEMENTS
+    for (int64_t i = 0; i < gradient->size; i++)
+        gradient->gates[i] = (output[i] + carried[i]) * (1 - h[i] * h[i]);
 }
 
 static void relu_forward(const struct recurrent_step *step)
 {
+    real *kept = step->kept, *h = step->hidden;
+    RECURRENT_ELEMENTS
     for (int64_t i = 0; i < step->size; i++)
-        step->hidden[i] = step->kept[i] = step->kept[i] <= 0 ? 0 : step->kept[i];
+        h[i] = kept[i] = kept[i] <= 0 ? 0 : kept[i];
 }
 
 static void relu_backward(const struct recurrent_gradient *gradient)
 {
-    for (int64_t i = 0; i < gradient->size; i++) {
-        real dh = gradient->carried[i] + gradient->hidden[i];
-        gradient->gates[i] = gradient->kept[i] <= 0 ? 0 : dh;
-    }
+    const real *h = gradient->kept, *output = gradient->hidden, *carried = gradient->carried;
+    RECURRENT_ELEMENTS
+    for (int64_t i = 0; i < gradient->size; i++)
+        gradient->gates[i] = h[i] <= 0 ? 0 : output[i] + carried[i];
 }
 
 static const struct recurrent_cell cells[] = {

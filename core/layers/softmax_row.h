@@ -3,6 +3,7 @@
 #ifndef LAYERS_SOFTMAX_ROW_H
 #define LAYERS_SOFTMAX_ROW_H
 
+#include "core/real/functions.h"
 #include "core/real/sums.h"
 
 /* y = exp(x - *greatest); gives the sum. */
@@ -10,7 +11,7 @@ static inline double row_exponentials(const real *x, real *y, int64_t count, rea
 {
     real shift = greatest_of(x, count);
     for (int64_t i = 0; i < count; i++)
-        y[i] = exp(x[i] - shift);
+        y[i] = real_exp(x[i] - shift);
     *greatest = shift;
     return sum_of(y, count);
 }
