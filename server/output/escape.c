@@ -10,7 +10,8 @@ struct replacement {
 };
 
 /* Of Markdown's characters those that backslashes protect do so in a table's cell too; a pipe, a backslash
- * and a backquote there do not in every reader. A word joiner after @ keeps anyone from being notified. */
+ * and a backquote there do not in every reader. What looks like an address would become a link. A word joiner
+ * after @ keeps anyone from being notified. */
 static const struct replacement *const replacements[] = {
     [ESCAPE_MARKUP] =
         (const struct replacement[]){
@@ -28,6 +29,8 @@ static const struct replacement *const replacements[] = {
                                                      {"~", "\\~"},
                                                      {"#", "\\#"},
                                                      {"$", "\\$"},
+                                                     {"://", "&#58;//"},
+                                                     {"www.", "www&#46;"},
                                                      {"@", "@&#8288;"},
                                                      {0}},
     [ESCAPE_SARIF] = (const struct replacement[]){{"{", "{{"}, {"}", "}}"}, {"](", "] ("}, {0}},

@@ -16,7 +16,8 @@ static const struct {
     {ESCAPE_MARKDOWN, SCRIPT, "&lt;script&gt;alert(1)&lt;/script&gt;"},
     {ESCAPE_MARKDOWN, PIPES,
      "a&#92;&#124;b &#124; &#96;c&#96; \\*d\\* \\_e\\_ \\~f\\~ \\#g \\$h\\$ @&#8288;team {0} "
-     "\\[i\\](http://example.com)"},
+     "\\[i\\](http&#58;//example.com)"},
+    {ESCAPE_MARKDOWN, "a:b www.example.com me@example.com", "a:b www&#46;example.com me@&#8288;example.com"},
     {ESCAPE_MARKDOWN, "\n", "&#92;n"},
     {ESCAPE_SARIF, SCRIPT, SCRIPT},
     {ESCAPE_SARIF, "{0} {{1}} [i](1) x[0] ](", "{{0}} {{{{1}}}} [i] (1) x[0] ] ("},
