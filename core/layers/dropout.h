@@ -13,16 +13,19 @@ static inline void dropout_apply(uint64_t stream, uint64_t first, double p, cons
                                  int64_t count)
 {
     enum { CHUNK = 1024 };
-    uint64_t bound = (uint64_t)(p * 0x1p32);
-    const real factor[2] = {0, p < 1 ? (real)(1 / (1 - p)) : 0};
+    uint32_t bound = p < 1 ? (uint32_t)(p * 0x1p32) : 0;
+    real scale = p < 1 ? (real)(1 / (1 - p)) : 0;
     uint64_t bits[CHUNK / 2]; /* each decides for two elements */
+    uint32_t drawn[CHUNK];
     for (int64_t start = 0; start < count; start += CHUNK) {
         int64_t length = count - start < CHUNK ? count - start : CHUNK;
         random_bits(stream, (first + (uint64_t)start) / 2, (size_t)(length + 1) / 2, bits);
-        for (int64_t i = 0; i < length; i++) {
-            uint64_t drawn = i % 2 ? bits[i / 2] >> 32 : bits[i / 2] & UINT32_MAX;
-            to[start + i] = from[start + i] * factor[drawn >= bound];
+        for (int64_t k = 0; k < (length + 1) / 2; k++) {
+            drawn[2 * k] = (uint32_t)bits[k];
+            drawn[2 * k + 1] = (uint32_t)(bits[k] >> 32);
         }
+        for (int64_t i = 0; i < length; i++)
+            to[start + i] = from[start + i] * (drawn[i] < bound ? 0 : scale);
     }
 }
 
