@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""docs/layers.md and docs/rules.md say what the server says of itself.
+
+  tests/http/test_reference_pages.py STABILITYD            compares the pages with GET /v1/layers, /v1/losses and /v1/rules
+  tests/http/test_reference_pages.py STABILITYD --write    writes them
+"""
+import sys
+from pathlib import Path
+
+from support import Server
+
+DOCS = Path(__file__).resolve().parents[2] / 'docs'
+NOTE = '<!-- Written by tests/http/test_reference_pages.py from the tables that the server runs on. -->\n'
+
+
+def cell(text):
+    return str(text).replace('|', '\\|')
+
+
+def value(default):
+    if isinstance(default, bool):
+        return str(default).lower()
+    return 'null' if default is None else str(default)
+
+
+def value_range(attribute):
+    low, high = attribute.get('minimum'), attribute.get('maximum')
+    choices = attribute.get('choices')
+    words = ' or '.join(f'`"{word}"`' for word in choices) if choices else ''
+    if low is not None and high is not None:
+        numbers = f'{low} to {high}'
+    elif low is not None:
+        numbers = f'{"above" if attribute.get("exclusive") else "at least"} {low}'
+    else:
+        numbers = f'at most {high}' if high is not None else ''
+    return ', '.join(part for part in (numbers, words) if part)
+
+
+def attribute_row(attribute):
+    default = 'required' if attribute['required'] else f'`{value(attribute.get("default"))}`'
+    cells = (f'`{attribute["name"]}`', attribute['kind'], default, value_range(attribute), attribute['documentation'])
+    return '| ' + ' | '.join(cell(c) for c in cells) + ' |'
+
+
+def parameter_row(parameter):
+    kind = 'buffer' if parameter.get('buffer') else 'parameter'
+    when = f' where `{parameter["when"]}`' if parameter.get('when') else ''
+    init = parameter.get('init') or ''
+    if parameter.get('init_bound'):
+        init += f' within ±1/√({parameter["init_bound"]})'
+    return f'| `{parameter["name"]}` | {kind}{when} | `({cell(parameter["shape"])})` | {cell(init)} |'
+
+
+def inputs_text(inputs):
+    low, high = inputs['minimum'], inputs['maximum']
+    if high is None or high < 0:
+        return f'{low} or more inputs'
+    return f'{low} input{"s" if low != 1 else ""}' if low == high else f'{low} to {high} inputs'
+
+
+def section(kind):
+    lines = [f'## {kind["type"]}', '', f'{kind["documentation"]}. `{kind["torch"]}`']
+    if isinstance(kind['inputs'], dict):
+        lines[-1] += f', {inputs_text(kind["inputs"])}'
+    if kind.get('outputs'):
+        lines[-1] += ', further outputs: ' + ', '.join(f'`{name}`' for name in kind['outputs'])
+    lines[-1] += '.'
+    if kind['attributes']:
+        lines += ['', '| attribute | kind | default | range | |', '|---|---|---|---|---|']
+        lines += [attribute_row(attribute) for attribute in kind['attributes']]
+    if kind.get('parameters'):
+        lines += ['', '| parameter | | shape | default initialisation |', '|---|---|---|---|']
+        lines += [parameter_row(parameter) for parameter in kind['parameters']]
+    return lines + ['']
+
+
+def layers_page(layers, losses):
+    lines = ['# Layer types and losses', '', NOTE,
+             'Attributes are named as the arguments of the PyTorch class or function. In a shape, `*name` stands for all sizes of an',
+             'attribute, and a list in a product counts as the product of its items.', '']
+    for kind in layers:
+        lines += section(kind)
+    lines += ['# Losses', '']
+    for kind in losses:
+        lines += section(kind)
+    return '\n'.join(lines).rstrip() + '\n'
+
+
+def rules_page(rules):
+    lines = ['# Rules', '', NOTE]
+    for rule in rules:
+        lines += [f'## {rule["name"]}', '', f'{rule["documentation"]}', '', f'Criterion: {rule["criterion"]}. Up to severity '
+                  f'`{rule["severity"]}`.', '']
+        if rule['thresholds']:
+            lines += ['| threshold | default | |', '|---|---|---|']
+            lines += [f'| `{t["name"]}` | {t.get("default", t.get("number"))} | {cell(t["documentation"])} |' for t in rule['thresholds']]
+            lines += ['']
+        lines += [f'Source: {rule["source"]}', '']
+    return '\n'.join(lines).rstrip() + '\n'
+
+
+def get(server, path):
+    return server.request('GET', path).json()
+
+
+def main():
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit(__doc__)
+    with Server() as server:
+        pages = {
+            'layers.md': layers_page(get(server, '/v1/layers')['layers'], get(server, '/v1/losses')['losses']),
+            'rules.md': rules_page(get(server, '/v1/rules')['rules']),
+        }
+    stale = []
+    for name, text in pages.items():
+        path = DOCS / name
+        if '--write' in sys.argv:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            stale.append(name)
+    print(f'out of date: {", ".join(stale)}; run this with --write' if stale else 'the pages are up to date')
+    sys.exit(1 if stale else 0)
+
+
+if __name__ == '__main__':
+    main()
