@@ -1,5 +1,4 @@
-#include "core/layers/convolution.h"
-
+#include "core/layers/columns.h"
 #include "core/real/blas.h"
 
 #include <string.h>
@@ -21,14 +20,6 @@ struct sizes {
     int64_t taps;      /* elements of a kernel */
     int64_t rows;      /* of the column matrix: channels * taps */
     int64_t columns;   /* most columns of a tile */
-};
-
-/* Source indices for each (tap, position) of each dimension, -1 outside, and for the innermost dimension the
- * range of positions whose source is in bounds. */
-struct map {
-    int32_t *source[3]; /* (kernel, small) */
-    int64_t *low;       /* (kernel of the innermost dimension) */
-    int64_t *high;
 };
 
 static int64_t product(const int64_t sizes[3])
@@ -55,197 +46,16 @@ static struct sizes sizes_of(const struct convolution *c)
     return s;
 }
 
-static size_t map_bytes(const struct convolution *c)
-{
-    size_t bytes = 2 * (size_t)c->kernel[2] * sizeof(int64_t);
-    for (int d = 0; d < 3; d++)
-        bytes += (size_t)(c->kernel[d] * c->small[d]) * sizeof(int32_t);
-    return (bytes + 63) / 64 * 64;
-}
-
 void VARIANT(convolution_workspace)(const struct convolution *c, struct layer_shapes *shapes)
 {
     struct sizes s = sizes_of(c);
-    shapes->workspace += map_bytes(c);
+    shapes->workspace += VARIANT(columns_map_bytes)(c);
     if (c->channels == 1) {
         layer_add_reals(shapes, &shapes->workspace, s.columns);
         return;
     }
     layer_add_reals(shapes, &shapes->workspace, s.rows * s.columns);
     layer_add_reals(shapes, &shapes->workspace, c->filters * s.columns);
-}
-
-static int64_t wrap(enum convolution_padding mode, int64_t i, int64_t size)
-{
-    if (i >= 0 && i < size)
-        return i;
-    switch (mode) {
-    case PADDING_REFLECT:
-        return i < 0 ? -i : 2 * (size - 1) - i;
-    case PADDING_REPLICATE:
-        return i < 0 ? 0 : size - 1;
-    case PADDING_CIRCULAR:
-        return i < 0 ? i + size : i - size;
-    case PADDING_ZEROS:
-        break;
-    }
-    return -1;
-}
-
-static struct map make_map(const struct convolution *c, void *memory)
-{
-    struct map map = {.low = memory};
-    map.high = map.low + c->kernel[2];
-    int32_t *next = (int32_t *)(map.high + c->kernel[2]);
-    for (int d = 0; d < 3; d++) {
-        map.source[d] = next;
-        for (int64_t t = 0; t < c->kernel[d]; t++)
-            for (int64_t o = 0; o < c->small[d]; o++)
-                *next++ =
-                    (int32_t)wrap(c->mode, o * c->stride[d] - c->before[d] + t * c->dilation[d], c->big[d]);
-    }
-    for (int64_t t = 0; t < c->kernel[2]; t++) {
-        int64_t offset = t * c->dilation[2] - c->before[2];
-        int64_t low = 0, high = c->small[2];
-        while (low < high && low * c->stride[2] + offset < 0)
-            low++;
-        while (high > low && (high - 1) * c->stride[2] + offset >= c->big[2])
-            high--;
-        map.low[t] = low;
-        map.high[t] = high;
-    }
-    return map;
-}
-
-/* One stretch of a row of `small`: positions [from, to) of the innermost dimension, all seen through one tap.
- */
-struct stretch {
-    const int32_t *source; /* by position */
-    int64_t low;
-    int64_t high;
-    int64_t offset;
-    int64_t stride;
-};
-
-static void read_stretch(const struct stretch *s, const real *row, int64_t from, int64_t to, real *column)
-{
-    int64_t low = s->low > from ? s->low : from;
-    int64_t high = s->high < to ? s->high : to;
-    if (low > high)
-        low = high = low < to ? low : to;
-    for (int64_t o = from; o < low; o++)
-        *column++ = s->source[o] < 0 ? 0 : row[s->source[o]];
-    if (s->stride == 1) {
-        for (int64_t o = low; o < high; o++)
-            *column++ = row[o + s->offset];
-    } else {
-        for (int64_t o = low; o < high; o++)
-            *column++ = row[o * s->stride + s->offset];
-    }
-    for (int64_t o = high; o < to; o++)
-        *column++ = s->source[o] < 0 ? 0 : row[s->source[o]];
-}
-
-static void add_stretch(const struct stretch *s, real *row, int64_t from, int64_t to, const real *column)
-{
-    int64_t low = s->low > from ? s->low : from;
-    int64_t high = s->high < to ? s->high : to;
-    if (low > high)
-        low = high = low < to ? low : to;
-    for (int64_t o = from; o < low; o++, column++)
-        if (s->source[o] >= 0)
-            row[s->source[o]] += *column;
-    if (s->stride == 1) {
-        for (int64_t o = low; o < high; o++)
-            row[o + s->offset] += *column++;
-    } else {
-        for (int64_t o = low; o < high; o++)
-            row[o * s->stride + s->offset] += *column++;
-    }
-    for (int64_t o = high; o < to; o++, column++)
-        if (s->source[o] >= 0)
-            row[s->source[o]] += *column;
-}
-
-/* One tap of the kernel, by its indices. */
-struct tap {
-    int64_t d, h, w;
-};
-
-static struct tap tap_at(const struct convolution *c, int64_t index)
-{
-    return (struct tap){index / (c->kernel[1] * c->kernel[2]), index / c->kernel[2] % c->kernel[1],
-                        index % c->kernel[2]};
-}
-
-static struct stretch stretch_of(const struct convolution *c, const struct map *map, struct tap tap)
-{
-    return (struct stretch){map->source[2] + tap.w * c->small[2], map->low[tap.w], map->high[tap.w],
-                            tap.w * c->dilation[2] - c->before[2], c->stride[2]};
-}
-
-/* Walks over the rows of small that positions [first, first + count) touch. */
-struct walk {
-    int64_t left;     /* positions to go */
-    int64_t from, to; /* positions of the row at hand */
-    int64_t d, h;     /* its indices */
-};
-
-static struct walk begin_walk(const struct convolution *c, int64_t first, int64_t count)
-{
-    int64_t width = c->small[2], row = first / width;
-    struct walk walk = {
-        .left = count, .from = first - row * width, .d = row / c->small[1], .h = row % c->small[1]};
-    walk.to = walk.left < width - walk.from ? walk.from + walk.left : width;
-    return walk;
-}
-
-static void next_row(const struct convolution *c, struct walk *walk)
-{
-    walk->left -= walk->to - walk->from;
-    walk->from = 0;
-    walk->to = walk->left < c->small[2] ? walk->left : c->small[2];
-    if (++walk->h == c->small[1]) {
-        walk->h = 0;
-        walk->d++;
-    }
-}
-
-/* Offset into a channel of big of the row that the row at hand sees through a tap; -1: padding. */
-static int64_t row_offset(const struct convolution *c, const struct map *map, struct tap tap,
-                          const struct walk *walk)
-{
-    int64_t d = map->source[0][tap.d * c->small[0] + walk->d];
-    int64_t h = map->source[1][tap.h * c->small[1] + walk->h];
-    return d < 0 || h < 0 ? -1 : (d * c->big[1] + h) * c->big[2];
-}
-
-/* One row of the column matrix: a channel through one tap at positions [first, first + count). */
-static void read_row(const struct convolution *c, const struct map *map, struct tap tap, const real *channel,
-                     int64_t first, int64_t count, real *column)
-{
-    const struct stretch stretch = stretch_of(c, map, tap);
-    for (struct walk walk = begin_walk(c, first, count); walk.left > 0; next_row(c, &walk)) {
-        int64_t offset = row_offset(c, map, tap, &walk);
-        if (offset >= 0)
-            read_stretch(&stretch, channel + offset, walk.from, walk.to, column);
-        else
-            for (int64_t o = 0; o < walk.to - walk.from; o++)
-                column[o] = 0;
-        column += walk.to - walk.from;
-    }
-}
-
-static void add_row(const struct convolution *c, const struct map *map, struct tap tap, real *channel,
-                    int64_t first, int64_t count, const real *column)
-{
-    const struct stretch stretch = stretch_of(c, map, tap);
-    for (struct walk walk = begin_walk(c, first, count); walk.left > 0; next_row(c, &walk)) {
-        int64_t offset = row_offset(c, map, tap, &walk);
-        if (offset >= 0)
-            add_stretch(&stretch, channel + offset, walk.from, walk.to, column);
-        column += walk.to - walk.from;
-    }
 }
 
 /* A kernel of one element that moves by one sees big as it is. */
@@ -260,15 +70,15 @@ static bool is_pointwise(const struct convolution *c)
 struct work {
     const struct convolution *c;
     struct sizes sizes;
-    struct map map;
+    struct columns_map map;
     real *columns;  /* (rows, columns of the tile) */
     real *gathered; /* (filters, columns of the tile) */
 };
 
 static struct work open_work(const struct convolution *c, void *workspace)
 {
-    struct work w = {.c = c, .sizes = sizes_of(c), .map = make_map(c, workspace)};
-    w.columns = (real *)((char *)workspace + map_bytes(c));
+    struct work w = {.c = c, .sizes = sizes_of(c), .map = VARIANT(columns_make_map)(c, workspace)};
+    w.columns = (real *)((char *)workspace + VARIANT(columns_map_bytes)(c));
     w.gathered = w.columns + w.sizes.rows * w.sizes.columns;
     return w;
 }
@@ -314,10 +124,11 @@ static const real *columns_of(const struct work *w, const struct tile *tile, int
     }
     real *column = w->columns;
     for (int64_t r = 0; r < w->sizes.rows; r++) {
-        struct tap tap = tap_at(w->c, r % w->sizes.taps);
+        struct tap tap = VARIANT(columns_tap)(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
-            read_row(w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps),
-                     tile->first, tile->count, column);
+            VARIANT(columns_read)
+            (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
+             tile->count, column);
     }
     *leading = tile_columns(tile);
     return w->columns;
@@ -328,10 +139,11 @@ static void scatter_columns(const struct work *w, const struct tile *tile, int64
 {
     const real *column = w->columns;
     for (int64_t r = 0; r < w->sizes.rows; r++) {
-        struct tap tap = tap_at(w->c, r % w->sizes.taps);
+        struct tap tap = VARIANT(columns_tap)(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
-            add_row(w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps),
-                    tile->first, tile->count, column);
+            VARIANT(columns_add)
+            (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
+             tile->count, column);
     }
 }
 
@@ -404,8 +216,9 @@ static void direct_apply(const struct work *w, const real *weight, const real *b
             int64_t count = left < w->sizes.columns ? left : w->sizes.columns;
             real *y = small + plane * w->sizes.positions + first;
             for (int64_t t = 0; t < w->sizes.taps; t++) {
-                read_row(c, &w->map, tap_at(c, t), big + plane / c->filters * w->sizes.big, first, count,
-                         w->columns);
+                VARIANT(columns_read)
+                (c, &w->map, VARIANT(columns_tap)(c, t), big + plane / c->filters * w->sizes.big, first,
+                 count, w->columns);
                 for (int64_t p = 0; p < count; p++)
                     y[p] += factors[t] * w->columns[p];
             }
@@ -425,8 +238,9 @@ static void direct_apply_back(const struct work *w, const real *weight, const re
             for (int64_t t = 0; t < w->sizes.taps; t++) {
                 for (int64_t p = 0; p < count; p++)
                     w->columns[p] = factors[t] * y[p];
-                add_row(c, &w->map, tap_at(c, t), big + plane / c->filters * w->sizes.big, first, count,
-                        w->columns);
+                VARIANT(columns_add)
+                (c, &w->map, VARIANT(columns_tap)(c, t), big + plane / c->filters * w->sizes.big, first,
+                 count, w->columns);
             }
         }
     }
@@ -442,8 +256,9 @@ static void direct_weight(const struct work *w, const real *big, const real *sma
             int64_t count = left < w->sizes.columns ? left : w->sizes.columns;
             const real *y = small + plane * w->sizes.positions + first;
             for (int64_t t = 0; t < w->sizes.taps; t++) {
-                read_row(c, &w->map, tap_at(c, t), big + plane / c->filters * w->sizes.big, first, count,
-                         w->columns);
+                VARIANT(columns_read)
+                (c, &w->map, VARIANT(columns_tap)(c, t), big + plane / c->filters * w->sizes.big, first,
+                 count, w->columns);
                 gradient[t] += dot(w->columns, y, count);
             }
         }

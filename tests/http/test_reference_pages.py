@@ -45,10 +45,11 @@ def attribute_row(attribute):
 def parameter_row(parameter):
     kind = 'buffer' if parameter.get('buffer') else 'parameter'
     when = f' where `{parameter["when"]}`' if parameter.get('when') else ''
-    init = parameter.get('init') or ''
-    if parameter.get('init_bound'):
-        init += f' within ±1/√({parameter["init_bound"]})'
-    return f'| `{parameter["name"]}` | {kind}{when} | `({cell(parameter["shape"])})` | {cell(init)} |'
+    init = dict(parameter.get('init') or {'init': ''})
+    scheme = init.pop('init')
+    arguments = ', '.join(f'{name} {number}' for name, number in init.items())
+    text = f'`{scheme}`' + (f', {arguments}' if arguments else '') if scheme else ''
+    return f'| `{parameter["name"]}` | {kind}{when} | `({cell(parameter["shape"])})` | {cell(text)} |'
 
 
 def inputs_text(inputs):
