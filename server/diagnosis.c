@@ -46,24 +46,37 @@ static bool format_report(const struct diagnosis_call *call, const struct stabil
                                      "there is no memory to write the report");
 }
 
+/* Takes the bytes of a piece of work from the budget. */
+static bool reserve(const struct diagnosis_call *call, int64_t bytes, struct stability_error *error)
+{
+    if (call->memory == NULL || budget_reserve(call->memory, bytes)) {
+        return true;
+    }
+    return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                          "the work needs %lld bytes of memory, and other requests leave less free of %lld",
+                          (long long)bytes, (long long)call->memory->total);
+}
+
+static void release(const struct diagnosis_call *call, int64_t bytes)
+{
+    if (call->memory != NULL) {
+        budget_release(call->memory, bytes);
+    }
+}
+
 static bool run_plan(const struct diagnosis_call *call, const struct stability_plan *plan,
                      struct diagnosis *diagnosis)
 {
     int64_t bytes = stability_plan_bytes(plan);
-    if (call->memory != NULL && !budget_reserve(call->memory, bytes)) {
-        return stability_fail(
-            &diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
-            "the work needs %lld bytes of memory, and other requests leave less free of %lld",
-            (long long)bytes, (long long)call->memory->total);
+    if (!reserve(call, bytes, &diagnosis->error)) {
+        return false;
     }
     double started = clock_seconds();
     struct stability_report *report = stability_diagnose(plan, &diagnosis->error);
     diagnosis->compute_seconds += clock_seconds() - started;
     bool done = report != NULL && format_report(call, report, diagnosis);
     stability_report_free(report);
-    if (call->memory != NULL) {
-        budget_release(call->memory, bytes);
-    }
+    release(call, bytes);
     return done;
 }
 
@@ -78,25 +91,34 @@ static bool run_diagnose(const struct diagnosis_call *call, const struct input_r
     return done;
 }
 
+static bool format_gradcheck(const struct diagnosis_call *call,
+                             const struct stability_gradcheck_report *report, struct diagnosis *diagnosis)
+{
+    double started = clock_seconds();
+    bool written = gradcheck_format(call->choice.format, report, &diagnosis->body);
+    diagnosis->format_seconds = clock_seconds() - started;
+    diagnosis->fails = call->choice.gated && report->failed;
+    return written || stability_fail(&diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                                     "there is no memory to write the report");
+}
+
 static bool run_gradcheck(const struct diagnosis_call *call, const struct input_request *input,
                           struct diagnosis *diagnosis)
 {
     struct stability_gradcheck_options options = input->gradcheck;
     options.threads = call->threads;
+    int64_t bytes = stability_gradcheck_bytes(&input->request, &options, &diagnosis->error);
+    if (bytes < 0 || !reserve(call, bytes, &diagnosis->error)) {
+        return false;
+    }
     double started = clock_seconds();
     struct stability_gradcheck_report *report =
         stability_gradcheck(&input->request, &input->gradients, &options, &diagnosis->error);
     diagnosis->compute_seconds = clock_seconds() - started;
-    if (report == NULL) {
-        return false;
-    }
-    started = clock_seconds();
-    bool written = gradcheck_format(call->choice.format, report, &diagnosis->body);
-    diagnosis->format_seconds = clock_seconds() - started;
-    diagnosis->fails = call->choice.gated && report->failed;
+    bool done = report != NULL && format_gradcheck(call, report, diagnosis);
     stability_gradcheck_report_free(report);
-    return written || stability_fail(&diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
-                                     "there is no memory to write the report");
+    release(call, bytes);
+    return done;
 }
 
 static bool run_request(const struct diagnosis_call *call, struct progress *progress,

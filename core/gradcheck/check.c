@@ -52,37 +52,52 @@ static bool run_twice(struct check *c, bool *deterministic)
     return done;
 }
 
-/* Everything that is in memory at once, before any of it is taken. */
-static bool check_memory(const struct check *c, int threads)
+static int threads_of(const struct stability_gradcheck_options *options)
 {
-    int64_t limit = c->request.options.limits.bytes;
+    return options->threads < 1 ? 1 : options->threads > MOST_WORKERS ? MOST_WORKERS : options->threads;
+}
+
+/* Bytes of an element of a parameter: given and numerical gradient, uncertainty, status; for the largest one
+ * the directions of all threads, or what it takes to recognise a permutation. */
+static double memory_needed(const struct check *c)
+{
+    int threads = threads_of(c->options);
     double bytes = 2 * (double)c->plan.memory.total + threads * (double)evaluator_bytes(&c->plan);
+    double most = 0;
     for (int i = 0; i < c->subject_count; i++) {
         double count = (double)c->subjects[i].description->count;
-        bytes += count * (c->options->mode == STABILITY_GRADCHECK_FULL ? 4.0 * 8 : (2.0 + threads) * 8);
+        bytes += 4 * sizeof(double) * count;
+        most = fmax(most, count);
     }
-    if (limit <= 0 || bytes <= (double)limit)
+    return bytes + sizeof(double) * most * (c->options->mode == STABILITY_GRADCHECK_FULL ? 5 : threads);
+}
+
+/* Checks the request, plans the run, and refuses what needs more memory than it may have; nothing is
+ * computed. */
+static bool plan_check(struct check *c)
+{
+    if (!graph_build(&c->graph, &c->request, c->error) ||
+        !run_plan_make(&c->plan, &c->graph, RUN_KEEP | RUN_NO_DROPS, &c->graph.arena, c->error) ||
+        !subjects_list(c))
+        return false;
+    int64_t limit = c->request.options.limits.bytes;
+    if (limit <= 0 || memory_needed(c) <= (double)limit)
         return true;
     return stability_fail(c->error, STABILITY_ERROR_MODEL_TOO_LARGE, "/model",
-                          "the gradient check needs %.0f bytes of memory, the limit is %lld", bytes,
-                          (long long)limit);
+                          "the gradient check needs %.0f bytes of memory, the limit is %lld",
+                          memory_needed(c), (long long)limit);
 }
 
 static bool check_gradients(struct check *c, const struct stability_tensors *gradients,
                             struct stability_gradcheck_report *report)
 {
-    int threads = c->options->threads < 1              ? 1
-                  : c->options->threads > MOST_WORKERS ? MOST_WORKERS
-                                                       : c->options->threads;
-    if (!graph_build(&c->graph, &c->request, c->error) ||
-        !run_plan_make(&c->plan, &c->graph, RUN_KEEP | RUN_NO_DROPS, &c->graph.arena, c->error) ||
-        !subjects_list(c) || !check_memory(c, threads))
+    if (!plan_check(c))
         return false;
     for (size_t i = 0; i < gradients->count; i++)
         if (!subjects_read_gradient(c, &gradients->items[i]))
             return false;
     if (!run_twice(c, &report->deterministic) || !conclusion_frame(c, report) ||
-        !workers_open(&c->workers, &c->run, threads, c->error))
+        !workers_open(&c->workers, &c->run, threads_of(c->options), c->error))
         return false;
     for (int i = 0; i < c->subject_count; i++) {
         if (!subject_prepare(c, &c->subjects[i]))
@@ -95,10 +110,9 @@ static bool check_gradients(struct check *c, const struct stability_tensors *gra
     return conclusion_draw(c, report);
 }
 
-struct stability_gradcheck_report *stability_gradcheck(const struct stability_request *request,
-                                                       const struct stability_tensors *gradients,
-                                                       const struct stability_gradcheck_options *options,
-                                                       struct stability_error *error)
+static struct check *open_check(const struct stability_request *request,
+                                const struct stability_gradcheck_options *options,
+                                struct stability_error *error)
 {
     struct check *c = calloc(1, sizeof(*c));
     if (!c) {
@@ -110,16 +124,45 @@ struct stability_gradcheck_report *stability_gradcheck(const struct stability_re
     c->options = options;
     c->error = error;
     c->workers.options = &c->request.options;
-    struct owned_report *owned = arena_allocate(&c->arena, sizeof(*owned));
-    bool done = owned ? check_gradients(c, gradients, &owned->report) : check_out_of_memory(c);
+    return c;
+}
+
+/* Everything but the report. */
+static void close_check(struct check *c)
+{
     workers_close(&c->workers);
     run_close(&c->run);
     graph_free(&c->graph);
     arena_free(&c->scratch);
+    free(c);
+}
+
+int64_t stability_gradcheck_bytes(const struct stability_request *request,
+                                  const struct stability_gradcheck_options *options,
+                                  struct stability_error *error)
+{
+    struct check *c = open_check(request, options, error);
+    if (!c)
+        return -1;
+    double bytes = plan_check(c) ? memory_needed(c) : -1;
+    close_check(c);
+    return bytes < 9e18 ? (int64_t)bytes : INT64_MAX;
+}
+
+struct stability_gradcheck_report *stability_gradcheck(const struct stability_request *request,
+                                                       const struct stability_tensors *gradients,
+                                                       const struct stability_gradcheck_options *options,
+                                                       struct stability_error *error)
+{
+    struct check *c = open_check(request, options, error);
+    if (!c)
+        return NULL;
+    struct owned_report *owned = arena_allocate(&c->arena, sizeof(*owned));
+    bool done = owned ? check_gradients(c, gradients, &owned->report) : check_out_of_memory(c);
     if (done)
         owned->arena = c->arena;
     else
         arena_free(&c->arena);
-    free(c);
+    close_check(c);
     return done ? &owned->report : NULL;
 }

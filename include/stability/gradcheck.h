@@ -72,6 +72,11 @@ struct stability_gradcheck_report {
     bool deterministic;                /* two runs gave the same bits */
 };
 
+/* Bytes that a check takes at its peak, without the request's own; nothing is computed. -1 on error. */
+int64_t stability_gradcheck_bytes(const struct stability_request *request,
+                                  const struct stability_gradcheck_options *options,
+                                  struct stability_error *error);
+
 /* Checks `gradients` (keys and shapes as in weights; any subset), and the engine's own for the others. The
  * request's options.precision must be float64 and dropout is off. NULL on error; the report is freed by
  * stability_gradcheck_report_free. */
