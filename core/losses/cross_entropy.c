@@ -5,7 +5,8 @@
  * distribution (one-hot or given, smoothed by label_smoothing) and p = softmax(x), a row's loss is
  * sum_c q_c w_c (-log p_c); its gradient is p_c * sum_k q_k w_k - q_c w_c. */
 #include "core/losses/reduction.h"
-#include "core/real/real.h"
+#include "core/real/functions.h"
+#include "core/real/sums.h"
 
 struct cross_entropy {
     struct reduced reduced;
@@ -183,110 +184,162 @@ static real soft_weight(const struct layout *l, int64_t start, int64_t c)
     return q * class_weight(l, c);
 }
 
-/* ---- CrossEntropyLoss ---- */
+/* ---- CrossEntropyLoss ------------------------------------------------------------------------------- *
+ * Rows are taken in blocks that lie side by side: one row where its classes do (inner is 1), else WIDTH. */
+
+enum { WIDTH = 64 };
 
 /* log p_c = x_c - greatest - log_sum */
-struct normalizer {
-    real greatest;
-    real log_sum;
+struct block {
+    int64_t row;
+    int64_t width;
+    const real *x; /* class 0 of the first row */
+    real *greatest;
+    real *log_sum;
 };
 
-static struct normalizer normalize(const struct layout *l, const real *x)
+/* Goes to the next block; false after the last one. Zeroed but for its width it stands before the first. */
+static bool next_block(const struct layout *l, const struct loss_pass *pass, struct block *block)
 {
-    real greatest = -(real)INFINITY;
+    real *saved = pass->saved;
+    block->row += block->width;
+    if (block->row == l->rows)
+        return false;
+    int64_t left = l->inner - block->row % l->inner;
+    block->width = left < WIDTH ? left : WIDTH;
+    block->x = l->x + row_start(l, block->row);
+    block->greatest = saved + block->row;
+    block->log_sum = saved + l->rows + block->row;
+    return true;
+}
+
+static void normalize_row(const struct layout *l, const struct block *block)
+{
+    enum { CHUNK = 256 };
+    real exponentials[CHUNK];
     double sum = 0;
-    for (int64_t c = 0; c < l->classes; c++)
-        greatest = x[c * l->inner] > greatest ? x[c * l->inner] : greatest;
-    for (int64_t c = 0; c < l->classes; c++)
-        sum += (double)exp(x[c * l->inner] - greatest);
-    return (struct normalizer){greatest, (real)log(sum)};
+    *block->greatest = greatest_of(block->x, l->classes);
+    for (int64_t start = 0; start < l->classes; start += CHUNK) {
+        int64_t length = l->classes - start < CHUNK ? l->classes - start : CHUNK;
+        for (int64_t k = 0; k < length; k++)
+            exponentials[k] = real_exp(block->x[start + k] - *block->greatest);
+        sum += sum_of(exponentials, length);
+    }
+    *block->log_sum = (real)log(sum);
 }
 
-static real negative_log(const struct layout *l, const struct normalizer *n, const real *x, int64_t c)
+static void normalize_columns(const struct layout *l, const struct block *block)
 {
-    return n->log_sum - (x[c * l->inner] - n->greatest);
+    double sums[WIDTH] = {0};
+    for (int64_t j = 0; j < block->width; j++)
+        block->greatest[j] = -(real)INFINITY;
+    for (int64_t c = 0; c < l->classes; c++)
+        for (int64_t j = 0; j < block->width; j++)
+            block->greatest[j] = greater_of(block->x[c * l->inner + j], block->greatest[j]);
+    for (int64_t c = 0; c < l->classes; c++)
+        for (int64_t j = 0; j < block->width; j++)
+            sums[j] += (double)real_exp(block->x[c * l->inner + j] - block->greatest[j]);
+    for (int64_t j = 0; j < block->width; j++)
+        block->log_sum[j] = (real)log(sums[j]);
 }
 
-static double loss_of_row(const struct layout *l, const struct normalizer *n, int64_t row)
+static real negative_log(const struct layout *l, const struct block *block, int64_t j, int64_t c)
 {
-    int64_t start = row_start(l, row);
-    const real *x = l->x + start;
+    return block->log_sum[j] - (block->x[c * l->inner + j] - block->greatest[j]);
+}
+
+static double loss_of_row(const struct layout *l, const struct block *block, int64_t j)
+{
+    int64_t row = block->row + j;
     double smoothing = l->loss->label_smoothing, all = 0;
     if (l->probabilities) {
         for (int64_t c = 0; c < l->classes; c++)
-            all += (double)(soft_weight(l, start, c) * negative_log(l, n, x, c));
+            all += (double)(soft_weight(l, row_start(l, row), c) * negative_log(l, block, j, c));
         return all;
     }
     if (is_ignored(l, row))
         return 0;
     int64_t target = (int64_t)l->target[row];
-    double one = (double)(class_weight(l, target) * negative_log(l, n, x, target));
+    double one = (double)(class_weight(l, target) * negative_log(l, block, j, target));
     if (smoothing == 0)
         return one;
     for (int64_t c = 0; c < l->classes; c++)
-        all += (double)(class_weight(l, c) * negative_log(l, n, x, c));
+        all += (double)(class_weight(l, c) * negative_log(l, block, j, c));
     return (1 - smoothing) * one + smoothing / (double)l->classes * all;
 }
 
 static double forward_cross_entropy(const struct loss_pass *pass)
 {
     struct layout l = layout_of(pass);
-    struct normalizer *normalizers = pass->saved;
     double sum = 0;
-    for (int64_t row = 0; row < l.rows; row++) {
-        normalizers[row] = normalize(&l, l.x + row_start(&l, row));
-        sum += loss_of_row(&l, &normalizers[row], row);
+    for (struct block block = {0}; next_block(&l, pass, &block);) {
+        (l.inner == 1 ? normalize_row : normalize_columns)(&l, &block);
+        for (int64_t j = 0; j < block.width; j++)
+            sum += loss_of_row(&l, &block, j);
     }
     return sum / divisor(&l);
 }
 
-/* dx_c = scale p_c mass, for all classes */
-static void add_softmax(const struct layout *l, const struct normalizer *n, int64_t start, real scaled_mass,
-                        real *dx)
+/* scale * sum_c q_c w_c; times p it shows a NaN of an ignored row too */
+static real scaled_mass(const struct layout *l, int64_t row, real scale)
 {
+    real smoothing = (real)l->loss->label_smoothing, mass = 0;
+    if (is_ignored(l, row))
+        return 0;
+    if (!l->probabilities)
+        return scale * ((1 - smoothing) * class_weight(l, (int64_t)l->target[row]) +
+                        smoothing / (real)l->classes * l->weight_sum);
     for (int64_t c = 0; c < l->classes; c++)
-        dx[start + c * l->inner] = exp(-negative_log(l, n, l->x + start, c)) * scaled_mass;
+        mass += soft_weight(l, row_start(l, row), c);
+    return scale * mass;
 }
 
-static void derive_soft_row(const struct layout *l, const struct normalizer *n, int64_t start, real scale,
-                            real *dx)
+/* dx_c = p_c * scale * mass, for all rows of a block */
+static void spread_mass(const struct layout *l, const struct block *block, real scale, real *dx)
 {
-    real mass = 0;
-    for (int64_t c = 0; c < l->classes; c++)
-        mass += soft_weight(l, start, c);
-    add_softmax(l, n, start, mass * scale, dx);
-    for (int64_t c = 0; c < l->classes; c++)
-        dx[start + c * l->inner] -= soft_weight(l, start, c) * scale;
-}
-
-static void derive_row(const struct layout *l, const struct normalizer *n, int64_t row, real scale, real *dx)
-{
-    int64_t start = row_start(l, row);
-    if (is_ignored(l, row)) {
-        add_softmax(l, n, start, 0, dx); /* so that a NaN shows */
+    real masses[WIDTH];
+    for (int64_t j = 0; j < block->width; j++)
+        masses[j] = scaled_mass(l, block->row + j, scale);
+    if (l->inner == 1) {
+        real shift = *block->greatest, log_sum = *block->log_sum;
+        for (int64_t c = 0; c < l->classes; c++)
+            dx[c] = real_exp(block->x[c] - shift - log_sum) * masses[0];
         return;
     }
+    for (int64_t c = 0; c < l->classes; c++)
+        for (int64_t j = 0; j < block->width; j++)
+            dx[c * l->inner + j] =
+                real_exp(block->x[c * l->inner + j] - block->greatest[j] - block->log_sum[j]) * masses[j];
+}
+
+/* dx_c -= scale * q_c w_c, for one row */
+static void take_target(const struct layout *l, int64_t row, real scale, real *dx)
+{
     real smoothing = (real)l->loss->label_smoothing;
     real share = smoothing / (real)l->classes;
+    if (l->probabilities) {
+        for (int64_t c = 0; c < l->classes; c++)
+            dx[c * l->inner] -= soft_weight(l, row_start(l, row), c) * scale;
+        return;
+    }
+    if (is_ignored(l, row))
+        return;
     int64_t target = (int64_t)l->target[row];
-    real own = (1 - smoothing) * class_weight(l, target);
-    add_softmax(l, n, start, (own + share * l->weight_sum) * scale, dx);
-    dx[start + target * l->inner] -= own * scale;
+    dx[target * l->inner] -= (1 - smoothing) * class_weight(l, target) * scale;
     for (int64_t c = 0; share != 0 && c < l->classes; c++)
-        dx[start + c * l->inner] -= share * class_weight(l, c) * scale;
+        dx[c * l->inner] -= share * class_weight(l, c) * scale;
 }
 
 static void backward_cross_entropy(const struct loss_pass *pass)
 {
     struct layout l = layout_of(pass);
-    const struct normalizer *normalizers = pass->saved;
     real *dx = pass->input_gradients[0].data;
     real scale = (real)(1 / divisor(&l));
-    for (int64_t row = 0; dx && row < l.rows; row++) {
-        if (l.probabilities)
-            derive_soft_row(&l, &normalizers[row], row_start(&l, row), scale, dx);
-        else
-            derive_row(&l, &normalizers[row], row, scale, dx);
+    for (struct block block = {0}; dx && next_block(&l, pass, &block);) {
+        int64_t start = row_start(&l, block.row);
+        spread_mass(&l, &block, scale, dx + start);
+        for (int64_t j = 0; j < block.width; j++)
+            take_target(&l, block.row + j, scale, dx + start + j);
     }
 }
 

@@ -6,6 +6,7 @@
 #define LOSSES_ELEMENTWISE_H
 
 #include "core/losses/reduction.h"
+#include "core/real/functions.h"
 #include "core/real/sums.h"
 #include "core/real/switches.h"
 

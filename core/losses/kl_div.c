@@ -11,14 +11,14 @@ enum { REDUCTION_BATCHMEAN = REDUCTION_SUM + 1 };
 static real term(const void *attributes, real x, real t)
 {
     if (((const struct kl_div *)attributes)->log_target)
-        return exp(t) * (t - x);
-    return (t == 0 ? 0 : t * log(t)) - t * x;
+        return real_exp(t) * (t - x);
+    return (t == 0 ? 0 : t * real_log(t)) - t * x;
 }
 
 static real derivative(const void *attributes, real x, real t)
 {
     (void)x;
-    return ((const struct kl_div *)attributes)->log_target ? -exp(t) : -t;
+    return ((const struct kl_div *)attributes)->log_target ? -real_exp(t) : -t;
 }
 
 static double divisor(const struct loss_pass *pass)

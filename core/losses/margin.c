@@ -66,13 +66,13 @@ LOSS_OPS(HingeEmbeddingLoss) = {
 static real soft_term(const void *attributes, real x, real t)
 {
     (void)attributes;
-    return log1p(exp(-t * x));
+    return real_log1p(real_exp(-t * x));
 }
 
 static real soft_derivative(const void *attributes, real x, real t)
 {
     (void)attributes;
-    real z = exp(-t * x);
+    real z = real_exp(-t * x);
     return -t * z / (1 + z);
 }
 

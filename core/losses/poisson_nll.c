@@ -12,20 +12,20 @@ struct poisson_nll {
 static real log_factorial(real t)
 {
     const real two_pi = (real)6.28318530717958647693;
-    return t <= 1 ? 0 : t * log(t) - t + (real)0.5 * log(two_pi * t);
+    return t <= 1 ? 0 : t * real_log(t) - t + (real)0.5 * real_log(two_pi * t);
 }
 
 static real term(const void *attributes, real x, real t)
 {
     const struct poisson_nll *loss = attributes;
-    real value = loss->log_input ? exp(x) - t * x : x - t * log(x + (real)loss->eps);
+    real value = loss->log_input ? real_exp(x) - t * x : x - t * real_log(x + (real)loss->eps);
     return loss->full ? value + log_factorial(t) : value;
 }
 
 static real derivative(const void *attributes, real x, real t)
 {
     const struct poisson_nll *loss = attributes;
-    return loss->log_input ? exp(x) - t : 1 - t / (x + (real)loss->eps);
+    return loss->log_input ? real_exp(x) - t : 1 - t / (x + (real)loss->eps);
 }
 
 static double forward(const struct loss_pass *pass)
