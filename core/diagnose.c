@@ -264,6 +264,17 @@ static const char *blas_name(struct arena *arena)
     return arena_format(arena, "%s %s", version, openblas_get_corename());
 }
 
+/* The keys of weights that were ignored. */
+static const char *const *keep_ignored(struct diagnosis *d)
+{
+    const struct graph *graph = d->run.graph;
+    const char **kept = arena_array(&d->arena, graph->ignored_weight_count, sizeof(*kept));
+    d->failed |= !kept;
+    for (size_t i = 0; kept && i < graph->ignored_weight_count; i++)
+        kept[i] = keep(d, graph->ignored_weights[i]);
+    return kept;
+}
+
 static bool fill_report(struct diagnosis *d, struct stability_report *report)
 {
     const struct graph *graph = d->run.graph;
@@ -275,9 +286,11 @@ static bool fill_report(struct diagnosis *d, struct stability_report *report)
         .parameter_count = graph->parameter_count,
         .batch_size = graph->batch_size,
         .flops = d->plan->flops,
-        .planned_bytes = d->plan->bytes,
+        .planned_bytes = d->plan->bytes + d->plan->run.in_place,
         .layer_count = (size_t)graph->node_count,
         .layers = d->layers,
+        .ignored_weight_count = graph->ignored_weight_count,
+        .ignored_weights = keep_ignored(d),
         .precision = options->precision,
         .evaluate = options->evaluate,
         .seed = options->seed,

@@ -80,6 +80,8 @@ struct graph {
     int64_t target_ignore_index;  /* ... this one */
     int parameter_slots;          /* over all nodes */
     struct names parameter_names; /* keys ("fc1.weight") → slot */
+    size_t ignored_weight_count;
+    const char **ignored_weights; /* keys that no layer has */
     int64_t parameter_count;      /* trainable elements, shared ones once */
     int64_t batch_size;
     double forward_flops;

@@ -157,7 +157,8 @@ bool graph_check_parameter_shape(const struct graph_node *node, const struct gra
                                                                         : "");
 }
 
-static bool unknown_weight(struct graph *graph, const char *key, const char *pointer,
+/* `more` names further ones, or is empty. */
+static bool unknown_weight(struct graph *graph, const char *key, const char *more, const char *pointer,
                            struct stability_error *error)
 {
     const char **known = arena_array(&graph->arena, (size_t)graph->parameter_slots + 1, sizeof(*known));
@@ -170,8 +171,29 @@ static bool unknown_weight(struct graph *graph, const char *key, const char *poi
                 known[count++] = graph->nodes[i].parameters[k].key;
     const char *nearest = stability_nearest(key, known);
     return stability_fail(error, STABILITY_ERROR_UNKNOWN_WEIGHT, pointer,
-                          "no layer has a parameter '%s'%s%s%s", key, nearest ? ": did you mean '" : "",
-                          nearest ? nearest : "", nearest ? "'?" : "");
+                          "no layer has a parameter '%s'%s%s%s%s", key, nearest ? ": did you mean '" : "",
+                          nearest ? nearest : "", nearest ? "'?" : "", more);
+}
+
+/* Names the weights from `first` on that no layer has either. */
+static void list_unknown(const struct graph *graph, size_t first, char *text, size_t size)
+{
+    const struct stability_tensors *weights = &graph->request->weights;
+    size_t used = 0, left_out = 0;
+    text[0] = '\0';
+    for (size_t i = first; i < weights->count; i++) {
+        const char *name = weights->items[i].name;
+        if (names_find(&graph->parameter_names, name) >= 0)
+            continue;
+        if (left_out > 0 || used + strlen(name) + sizeof(" (nor '' and 2147483647 more)") > size)
+            left_out++;
+        else
+            used += (size_t)snprintf(text + used, size - used, "%s'%s'", used ? ", " : " (nor ", name);
+    }
+    if (left_out > 0)
+        snprintf(text + used, size - used, "%s%zu more)", used ? " and " : " (nor ", left_out);
+    else if (used > 0)
+        snprintf(text + used, size - used, ")");
 }
 
 static bool take_weight(struct graph *graph, const struct stability_named_tensor *weight,
@@ -226,9 +248,28 @@ bool graph_find_parameter(struct graph *graph, const char *key, const char *poin
 {
     int slot = names_find(&graph->parameter_names, key);
     if (slot < 0)
-        return unknown_weight(graph, key, pointer, error);
+        return unknown_weight(graph, key, "", pointer, error);
     *node = node_of_slot(graph, slot);
     *parameter = slot - graph->nodes[*node].first_parameter;
+    return true;
+}
+
+/* A weight that no layer has. */
+static bool refuse_or_ignore(struct graph *graph, size_t index, const char *pointer,
+                             struct stability_error *error)
+{
+    const struct stability_tensors *weights = &graph->request->weights;
+    const char *name = weights->items[index].name;
+    if (!graph->request->options.lenient) {
+        char more[320];
+        list_unknown(graph, index + 1, more, sizeof(more));
+        return unknown_weight(graph, name, more, pointer, error);
+    }
+    if (!graph->ignored_weights)
+        graph->ignored_weights = arena_array(&graph->arena, weights->count, sizeof(*graph->ignored_weights));
+    if (!graph->ignored_weights)
+        return out_of_memory(error);
+    graph->ignored_weights[graph->ignored_weight_count++] = name;
     return true;
 }
 
@@ -242,6 +283,11 @@ static bool read_weights(struct graph *graph, struct stability_error *error)
         char pointer[384] = "/weights";
         int index = 0, parameter = 0;
         stability_pointer_append(pointer, sizeof(pointer), weight->name);
+        if (names_find(&graph->parameter_names, weight->name) < 0) {
+            if (!refuse_or_ignore(graph, i, pointer, error))
+                return false;
+            continue;
+        }
         if (!graph_find_parameter(graph, weight->name, pointer, &index, &parameter, error))
             return false;
         struct graph_node *node = &graph->nodes[index];

@@ -27,6 +27,11 @@ struct placement {
     int count;
 };
 
+size_t memory_size(size_t bytes)
+{
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
 int memory_reserve(struct memory_plan *plan, size_t bytes, int first, int last)
 {
     if (plan->count == plan->capacity) {
@@ -46,7 +51,7 @@ int memory_reserve(struct memory_plan *plan, size_t bytes, int first, int last)
         bytes = 0;
     }
     struct memory_buffer *buffer = &plan->buffers[plan->count];
-    buffer->bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    buffer->bytes = memory_size(bytes);
     buffer->first = first;
     buffer->last = last;
     return plan->count++;

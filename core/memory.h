@@ -21,6 +21,8 @@ struct memory_plan {
 /* Reserves `bytes` from step `first` to step `last`, both included. Returns the buffer's index; what fails
  * here is told by memory_place. */
 int memory_reserve(struct memory_plan *plan, size_t bytes, int first, int last);
+/* The bytes that a buffer of `bytes` takes in the block. */
+size_t memory_size(size_t bytes);
 /* Lengthens a buffer's lifetime to take in `step`. */
 void memory_extend(struct memory_plan *plan, int buffer, int step);
 /* Gives every buffer its offset, for steps 0 to step_count - 1. False where memory ran out or the total

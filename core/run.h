@@ -19,6 +19,7 @@ struct run_plan {
     const struct graph *graph;
     int flags; /* enum run_flags */
     struct memory_plan memory;
+    int64_t in_place;         /* bytes of the request's tensors that are used where they are */
     int *values;              /* by value */
     int *value_gradients;     /* by value */
     int *parameters;          /* by parameter slot */

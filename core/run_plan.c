@@ -30,18 +30,41 @@ static int last_step(const struct planner *p, int last)
     return p->plan->flags & RUN_KEEP ? p->end : last;
 }
 
-/* Tensors of the request that already are what the kernels read stay where they are. */
+/* Tensors of the request that already are what the kernels read stay where they are. The others are reserved
+ * before anything else and to the end, so that the rest of the plan is the same however they were sent. */
 static bool usable_in_place(const struct planner *p, const struct stability_tensor *tensor)
 {
     return tensor->dtype == p->graph->kernels->dtype &&
            (uintptr_t)tensor->data % p->graph->kernels->real_size == 0;
 }
 
-static int reserve_data(struct planner *p, const struct stability_named_tensor *data, int64_t count, int last)
+static int reserve_given(struct planner *p, const struct stability_tensor *tensor, int64_t count)
 {
-    if (!data->recipe.name && usable_in_place(p, &data->tensor))
-        return -1;
-    return reserve_reals(p, count, 0, last_step(p, last));
+    if (!usable_in_place(p, tensor))
+        return reserve_reals(p, count, 0, p->end);
+    p->plan->in_place += (int64_t)memory_size(real_bytes(p, count));
+    return -1;
+}
+
+static void plan_given(struct planner *p)
+{
+    const struct graph *graph = p->graph;
+    for (int i = 0; i < graph->model_input_count; i++) {
+        const struct graph_value *value = &graph->values[i];
+        if (!value->data->recipe.name)
+            p->plan->values[i] = reserve_given(p, &value->data->tensor, value->count);
+    }
+    if (!graph->target->recipe.name)
+        p->plan->target = reserve_given(p, &graph->target->tensor, graph->target_count);
+    for (int i = 0; i < p->nodes; i++) {
+        const struct graph_node *node = &graph->nodes[i];
+        for (int k = 0; k < node->parameter_count; k++) {
+            const struct graph_parameter *parameter = &node->parameters[k];
+            if (parameter->present && parameter->given)
+                p->plan->parameters[graph_slot(graph, i, k)] =
+                    reserve_given(p, parameter->given, parameter->count);
+        }
+    }
 }
 
 /* The last step that reads a value. */
@@ -52,7 +75,8 @@ static void plan_values(struct planner *p)
     for (int i = 0; i < graph->value_count; i++) {
         const struct graph_value *value = &graph->values[i];
         if (value->producer < 0) {
-            p->plan->values[i] = reserve_data(p, value->data, value->count, 0);
+            if (value->data->recipe.name)
+                p->plan->values[i] = reserve_reals(p, value->count, 0, last_step(p, 0));
             continue;
         }
         const struct graph_node *node = &graph->nodes[value->producer];
@@ -70,7 +94,8 @@ static void plan_values(struct planner *p)
     for (int k = 0; k < graph->loss_input_count; k++)
         if (p->plan->values[graph->loss_inputs[k]] >= 0)
             memory_extend(memory, p->plan->values[graph->loss_inputs[k]], p->nodes + 1);
-    p->plan->target = reserve_data(p, graph->target, graph->target_count, p->nodes + 1);
+    if (graph->target->recipe.name)
+        p->plan->target = reserve_reals(p, graph->target_count, 0, last_step(p, p->nodes + 1));
 }
 
 /* A reader writes its part of a value's gradient at `step`: the first one straight into it. */
@@ -114,7 +139,7 @@ static void plan_parameter(struct planner *p, const struct graph_node *node, int
     int owner = slot;
     if (parameter->shared_node >= 0)
         owner = graph_slot(p->graph, parameter->shared_node, parameter->shared_parameter);
-    else if (!parameter->given || !usable_in_place(p, parameter->given))
+    else if (!parameter->given)
         plan->parameters[slot] = reserve_reals(p, parameter->count, 0, p->end);
     if (!node->backward || parameter->row->buffer)
         return;
@@ -190,6 +215,8 @@ bool run_plan_make(struct run_plan *plan, const struct graph *graph, int flags, 
     struct planner planner = {plan, graph, graph->node_count, 2 * graph->node_count + 1};
     if (!take_tables(plan, graph, arena))
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the plan");
+    plan->target = -1;
+    plan_given(&planner);
     plan_values(&planner);
     plan_gradients(&planner);
     plan_nodes(&planner);

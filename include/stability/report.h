@@ -101,12 +101,14 @@ struct stability_report {
     int64_t parameter_count;
     int64_t batch_size;
     int64_t flops; /* predicted, of one forward and one backward pass */
-    int64_t planned_bytes;
+    int64_t planned_bytes; /* of the run, weights and data held in its precision, however they were sent */
     int64_t findings_by_severity[3];
     size_t finding_count;
     const struct stability_finding *findings;
     size_t layer_count;
     const struct stability_layer_report *layers;
+    size_t ignored_weight_count;
+    const char *const *ignored_weights; /* keys that no layer has, in their order; with options.lenient */
     enum stability_precision precision;
     bool evaluate;
     uint64_t seed;

@@ -122,6 +122,7 @@ extern const struct stability_limits stability_default_limits;
 struct stability_options {
     enum stability_precision precision;
     bool evaluate; /* PyTorch's eval(): no dropout, running statistics */
+    bool lenient;  /* load_state_dict(strict=False): weights that no layer has are ignored, and reported */
     uint64_t seed;
     double learning_rate; /* of the plain SGD step that update ratios are reported for */
     struct stability_inits init;

@@ -41,6 +41,13 @@ static bool read_mode(struct reader *reader, const char *name, const struct node
     return true;
 }
 
+static bool read_strict(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    (void)name;
+    *(bool *)target = !node->boolean;
+    return node->kind == NODE_BOOLEAN || reader_expected(reader, "true or false", node);
+}
+
 static bool read_seed(struct reader *reader, const char *name, const struct node *node, void *target)
 {
     (void)name;
@@ -193,7 +200,7 @@ static bool read_gradcheck(struct reader *reader, const char *name, const struct
 #define OPTION(member) offsetof(struct input_request, request.options.member)
 #define COMMON_OPTIONS                                                                                     \
     {"precision", read_precision, OPTION(precision), false}, {"mode", read_mode, OPTION(evaluate), false}, \
-        {"seed", read_seed, OPTION(seed), false},                                                          \
+        {"strict", read_strict, OPTION(lenient), false}, {"seed", read_seed, OPTION(seed), false},         \
         {"thresholds", read_thresholds, offsetof(struct input_request, request.options), false},           \
         {"init", read_init, OPTION(init), false},                                                          \
         {"learning_rate", read_positive, OPTION(learning_rate), false},                                    \

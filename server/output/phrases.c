@@ -78,6 +78,11 @@ void phrase_options(struct buffer *buffer, const struct stability_report *report
     buffer_format(buffer, "%s, %s mode, seed %" PRIu64,
                   report->precision == STABILITY_PRECISION_FLOAT64 ? "float64" : "float32",
                   report->evaluate ? "eval" : "train", report->seed);
+    if (report->ignored_weight_count > 0) {
+        buffer_append_text(buffer, ", ");
+        phrase_count(buffer, (int64_t)report->ignored_weight_count, "weight");
+        buffer_append_text(buffer, " ignored");
+    }
 }
 
 void phrase_engine(struct buffer *buffer, const struct stability_report *report)

@@ -239,6 +239,14 @@ void report_json(const struct stability_report *report, struct buffer *buffer)
         write_layer(&json, &report->layers[i]);
     }
     json_end_array(&json);
+    if (report->ignored_weight_count > 0) {
+        json_key(&json, "ignored_weights");
+        json_begin_array(&json);
+        for (size_t i = 0; i < report->ignored_weight_count; i++) {
+            json_write_text(&json, report->ignored_weights[i]);
+        }
+        json_end_array(&json);
+    }
     json_key(&json, "analyses");
     json_begin_object(&json);
     json_end_object(&json);
