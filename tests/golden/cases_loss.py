@@ -58,6 +58,8 @@ def cross_entropy():
         ('label_smoothing_weight', {**smooth, 'weight': CLASS_WEIGHT}, x, index),
         ('label_smoothing_ignored', {**smooth, 'ignore_index': 4, 'weight': CLASS_WEIGHT}, x, index),
         ('label_smoothing_one_dimension', smooth, [uniform(2, 5, 3)], integers(2, 3, high=5)),
+        ('many_classes', {}, [uniform(1, 300, low=-4, high=4)], values([271])),
+        ('many_positions', smooth, [uniform(2, 2, 70)], integers(2, 70, high=2)),
         ('probabilities', {}, x, likely),
         ('probabilities_sum', {'reduction': 'sum'}, x, likely),
         ('probabilities_weight', {'weight': CLASS_WEIGHT}, x, likely),
