@@ -19,6 +19,7 @@ def elementwise(*cases):
     """Losses of two tensors of one shape."""
     return reductions(('matrix', {}, [uniform(3, 5)], uniform(3, 5)),
                       ('vector', {}, [uniform(7)], uniform(7)),
+                      ('long', {}, [uniform(41)], uniform(41)),
                       ('one_element', {}, [uniform(1, 1)], uniform(1, 1)),
                       ('image', {}, [uniform(2, 1, 3, 2)], uniform(2, 1, 3, 2)),
                       ('equal', {}, [values([0.5, 1.0, -2.0])], values([0.5, 1.0, -1.0])),

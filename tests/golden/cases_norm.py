@@ -30,7 +30,8 @@ def layer_norm():
             Case('eps', {'normalized_shape': 5, 'eps': 0.125}, x),
             Case('not_affine', {'normalized_shape': 5, 'elementwise_affine': False}, x),
             Case('one_element', {'normalized_shape': 1, 'eps': 0.5}, [uniform(3, 1)]),
-            Case('batch_1', {'normalized_shape': 7}, [uniform(1, 7)])]
+            Case('batch_1', {'normalized_shape': 7}, [uniform(1, 7)]),
+            Case('long', {'normalized_shape': 70}, [uniform(3, 70)])]
 
 
 def group_norm():
@@ -41,7 +42,8 @@ def group_norm():
             Case('one_group', {'num_groups': 1, 'num_channels': 3}, [uniform(1, 3, 2, 2)]),
             Case('a_group_each', {'num_groups': 3, 'num_channels': 3}, [uniform(2, 3, 5)]),
             Case('eps', {**f, 'eps': 0.125}, [uniform(1, 4, 3)]),
-            Case('not_affine', {**f, 'affine': False}, [uniform(1, 4, 3)])]
+            Case('not_affine', {**f, 'affine': False}, [uniform(1, 4, 3)]),
+            Case('long', f, [uniform(2, 4, 37)])]
 
 
 def instance_norm(shape, unbatched):
@@ -64,10 +66,11 @@ def rms_norm():
             Case('eps', {'normalized_shape': 5, 'eps': 0.125}, [uniform(1, 5)]),
             Case('null_eps', {'normalized_shape': 5, 'eps': None}, [uniform(2, 5)]),
             Case('not_affine', {'normalized_shape': 5, 'elementwise_affine': False}, [uniform(3, 5)]),
-            Case('one_element', {'normalized_shape': 1, 'eps': 0.5}, [uniform(3, 1)])]
+            Case('one_element', {'normalized_shape': 1, 'eps': 0.5}, [uniform(3, 1)]),
+            Case('long', {'normalized_shape': 70}, [uniform(3, 70)])]
 
 
-LAYERS = {'BatchNorm1d': batch_norm([(5, 3), (2, 3, 4), (1, 3, 5)]),
+LAYERS = {'BatchNorm1d': batch_norm([(5, 3), (2, 3, 4), (1, 3, 5), (2, 3, 37)]),
           'BatchNorm2d': batch_norm([(2, 3, 2, 3), (1, 3, 1, 5)]),
           'LayerNorm': layer_norm(), 'GroupNorm': group_norm(), 'RMSNorm': rms_norm(),
           'InstanceNorm1d': instance_norm((2, 3, 5), (3, 4)), 'InstanceNorm2d': instance_norm((2, 3, 3, 2), (3, 2, 4))}
