@@ -16,7 +16,7 @@ static inline void dropout_apply(uint64_t stream, uint64_t first, double p, cons
     uint32_t bound = p < 1 ? (uint32_t)(p * 0x1p32) : 0;
     real scale = p < 1 ? (real)(1 / (1 - p)) : 0;
     uint64_t bits[CHUNK / 2]; /* each decides for two elements */
-    uint32_t drawn[CHUNK];
+    uint32_t drawn[CHUNK] = {0};
     for (int64_t start = 0; start < count; start += CHUNK) {
         int64_t length = count - start < CHUNK ? count - start : CHUNK;
         random_bits(stream, (first + (uint64_t)start) / 2, (size_t)(length + 1) / 2, bits);
