@@ -3,4 +3,4 @@
 #
 #   tests/http/test_models.sh STABILITYD
 set -euo pipefail
-exec python3 "$(dirname "$0")/../golden/compare_models.py" "$1" mlp gated-mlp cnn dropout
+exec python3 "$(dirname "$0")/../golden/compare_models.py" "$1"
