@@ -120,7 +120,7 @@ int main(int count, char **arguments)
     struct stability_member sizes[DEPTH][2];
     struct stability_named_tensor weights[2 * DEPTH], data[2];
     struct stability_error error = {0};
-    int runs = count > 1 ? atoi(arguments[1]) : 101;
+    int runs = count > 1 ? (int)strtol(arguments[1], NULL, 10) : 101;
     if (runs < 1 || runs > MOST_RUNS || !stability_initialize(&error))
         return 2;
     fill(&network);

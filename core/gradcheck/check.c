@@ -158,7 +158,9 @@ struct stability_gradcheck_report *stability_gradcheck(const struct stability_re
     if (!c)
         return NULL;
     struct owned_report *owned = arena_allocate(&c->arena, sizeof(*owned));
-    bool done = owned ? check_gradients(c, gradients, &owned->report) : check_out_of_memory(c);
+    bool done = owned && check_gradients(c, gradients, &owned->report);
+    if (!owned)
+        check_out_of_memory(c);
     if (done)
         owned->arena = c->arena;
     else
