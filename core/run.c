@@ -184,6 +184,8 @@ bool run_open(struct run *run, const struct run_plan *plan, struct stability_err
 {
     *run = (struct run){.graph = plan->graph, .plan = plan};
     run->block = aligned_alloc(64, plan->memory.total + 64);
+    if (run->block)
+        stability_prefer_huge_pages(run->block, plan->memory.total);
     if (!run->block || !prepare(run))
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a run of %zu bytes",
                               plan->memory.total);

@@ -1,5 +1,7 @@
 #include "server/buffer.h"
 
+#include <stability/tensor.h>
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +34,7 @@ bool buffer_reserve(struct buffer *buffer, size_t count)
         buffer->failed = true;
         return false;
     }
+    stability_prefer_huge_pages(data + buffer->length, capacity - buffer->length);
     data[buffer->length] = '\0';
     buffer->data = data;
     buffer->capacity = capacity;

@@ -1,5 +1,7 @@
 #include "server/input/owner.h"
 
+#include <stability/tensor.h>
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@ void *owner_allocate(struct owner *owner, size_t count, size_t size)
     if (owned == NULL) {
         return NULL;
     }
+    stability_prefer_huge_pages(owned, count * size);
     owned->earlier = owner->latest;
     owner->latest = owned;
     return owned->bytes;
