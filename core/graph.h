@@ -31,6 +31,7 @@ struct graph_parameter {
     int64_t count;
     const struct stability_tensor *given; /* NULL: drawn */
     const struct init *init;              /* how it is drawn; NULL where given or shared */
+    bool drawn_by_default;                /* as PyTorch's module draws it */
     bool is_shared;                       /* owned by this node or by another, used by several */
     int shared_node;                      /* weights_from: the node and parameter that own it; -1: this one */
     int shared_parameter;

@@ -340,6 +340,7 @@ static bool draw_parameter(struct graph *graph, const struct graph_node *node,
             chosen = find_init(&graph->request->options.init, "");
     }
     if (!chosen) {
+        parameter->drawn_by_default = true;
         parameter->init = init_default(parameter->row, node->ops->type.attributes, node->attributes,
                                        &parameter->shape, &graph->arena, error);
         return parameter->init != NULL;

@@ -123,6 +123,9 @@ struct layer_ops {
     int64_t (*parameter_column)(const struct layer_pass *pass, int parameter, int64_t element, double step,
                                 void *change);
     void (*input_column)(const struct layer_pass *pass, int64_t column, const void *change, const void *base);
+    /* What PyTorch's module does to a parameter (by its row) once it has drawn it: Embedding zeroes the row
+     * of padding_idx. Only where the parameter is drawn as the module draws it. NULL: nothing. */
+    void (*after_draw)(const void *attributes, int parameter, void *data);
     /* Says, for the first non-finite element of a pass whose operands were finite, how it arose ("exp(91.3)
      * overflows float32"); NULL or false: told from the element and the operands alone. */
     bool (*explain)(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size);

@@ -33,10 +33,19 @@ static void *load_data(struct run *run, const struct stability_named_tensor *dat
     return destination;
 }
 
-static void load_parameter(struct run *run, const struct graph_parameter *parameter, int slot)
+static void draw_parameter(const struct run *run, const struct graph_node *node,
+                           const struct graph_parameter *parameter, void *data)
+{
+    init_fill(parameter->init, &parameter->shape, run->graph->request->options.seed, parameter->key,
+              run->graph->kernels->dtype, data, buffer_at(run, run->plan->init_workspace));
+    if (parameter->drawn_by_default && node->ops->after_draw)
+        node->ops->after_draw(node->attributes, (int)(parameter->row - node->ops->type.parameters), data);
+}
+
+static void load_parameter(struct run *run, const struct graph_node *node,
+                           const struct graph_parameter *parameter, int slot)
 {
     struct tensor *tensor = &run->parameters[slot];
-    enum stability_dtype dtype = run->graph->kernels->dtype;
     tensor->shape = parameter->shape;
     tensor->count = parameter->count;
     if (parameter->shared_node >= 0) {
@@ -46,11 +55,10 @@ static void load_parameter(struct run *run, const struct graph_parameter *parame
     }
     tensor->data = buffer_at(run, run->plan->parameters[slot]);
     if (parameter->init)
-        init_fill(parameter->init, &parameter->shape, run->graph->request->options.seed, parameter->key,
-                  dtype, tensor->data, buffer_at(run, run->plan->init_workspace));
+        draw_parameter(run, node, parameter, tensor->data);
     else if (tensor->data)
-        stability_convert(parameter->given->dtype, parameter->given->data, dtype, tensor->data,
-                          parameter->count);
+        stability_convert(parameter->given->dtype, parameter->given->data, run->graph->kernels->dtype,
+                          tensor->data, parameter->count);
     else
         tensor->data = (void *)(uintptr_t)parameter->given->data;
 }
@@ -64,7 +72,7 @@ static void load_parameters(struct run *run)
             int slot = graph_slot(run->graph, i, k);
             if (!parameter->present)
                 continue;
-            load_parameter(run, parameter, slot);
+            load_parameter(run, node, parameter, slot);
             run->parameter_gradients[slot] = (struct tensor){
                 buffer_at(run, run->plan->parameter_gradients[slot]), parameter->shape, parameter->count};
         }

@@ -19,7 +19,9 @@ static const struct stability_attribute attributes[] = {
     {"embedding_dim", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct embedding, embedding_dim),
      .required = true, .minimum = 1, .documentation = "length of a row"},
     {"padding_idx", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct embedding, padding_idx), .nullable = true,
-     .documentation = "a row that gets no gradient; a negative index counts from the end"},
+     .documentation =
+         "a row that gets no gradient, and is zero where the table is drawn as PyTorch draws it; "
+         "a negative index counts from the end"},
     {"max_norm", STABILITY_ATTRIBUTE_REAL, offsetof(struct embedding, max_norm), .nullable = true,
      .documentation = "rows that are looked up with a greater norm are scaled down to it; the report shows "
                       "the table as it was sent"},
@@ -59,6 +61,25 @@ static bool shape(struct layer_shapes *s)
     return true;
 }
 
+/* The row that gets no gradient, or -1. */
+static int64_t padding_row(const struct embedding *embedding)
+{
+    int64_t row = embedding->padding_idx.value;
+    if (!embedding->padding_idx.present)
+        return -1;
+    return row < 0 ? row + embedding->num_embeddings : row;
+}
+
+static void after_draw(const void *attributes_of_type, int parameter, void *data)
+{
+    (void)parameter;
+    const struct embedding *embedding = attributes_of_type;
+    int64_t row = padding_row(embedding);
+    if (row >= 0)
+        memset((real *)data + row * embedding->embedding_dim, 0,
+               (size_t)embedding->embedding_dim * sizeof(real));
+}
+
 /* The p-norm of a row. */
 static double norm_of(const real *row, const struct embedding *embedding)
 {
@@ -85,15 +106,6 @@ static void forward(const struct layer_pass *pass)
         for (int64_t k = 0; k < length; k++)
             y[k] *= scale;
     }
-}
-
-/* The row that gets no gradient, or -1. */
-static int64_t padding_row(const struct embedding *embedding)
-{
-    int64_t row = embedding->padding_idx.value;
-    if (!embedding->padding_idx.present)
-        return -1;
-    return row < 0 ? row + embedding->num_embeddings : row;
 }
 
 static void count_lookups(const struct layer_pass *pass, real *counts)
@@ -160,4 +172,5 @@ LAYER_OPS(Embedding) = {
     .indexes = true,
     .index_bound = index_bound,
     .is_derivative = is_derivative,
+    .after_draw = after_draw,
 };

@@ -277,6 +277,25 @@ static void integers_stay_integers_on_their_way(void **state)
     builder_free(&b);
 }
 
+/* PyTorch zeroes that row of a table that it draws, not of one that is given. */
+static void the_row_of_padding_is_zero(void **state)
+{
+    (void)state;
+    for (int given = 0; given < 2; given++) {
+        struct builder b = {0};
+        indexed(&b, (int64_t[]){1, 1});
+        b.nodes[1].attributes[2] =
+            (struct stability_member){"padding_idx", {STABILITY_INTEGER, .integer = -2}};
+        b.layers[1].attributes.count = 3;
+        b.request.weights.count = (size_t)given;
+        struct stability_report *report = builder_diagnose(&b);
+        assert_close(mean_value(report, "table"), given ? 20 : 0, 0);
+        assert_int_equal(report_parameter(report, "table", "weight")->value->zero_count, given ? 0 : 1);
+        stability_report_free(report);
+        builder_free(&b);
+    }
+}
+
 static void indices_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -315,6 +334,7 @@ int main(void)
         cmocka_unit_test(an_embedding_shares_its_table),
         cmocka_unit_test(what_cannot_be_shared_is_refused),
         cmocka_unit_test(integers_stay_integers_on_their_way),
+        cmocka_unit_test(the_row_of_padding_is_zero),
         cmocka_unit_test(indices_out_of_range_are_refused),
         cmocka_unit_test(an_index_must_be_an_integer),
         cmocka_unit_test(a_recurrent_layer_has_a_profile_over_time),
