@@ -13,6 +13,7 @@ struct subject {
     const double *given;  /* the client's, or the engine's */
     bool from_client;
     bool reaches_loss;
+    bool follows_conventions; /* the gradient of some elements may not be the derivative */
     /* by item: an element, or a direction */
     int64_t items;
     int64_t *elements;

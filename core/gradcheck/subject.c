@@ -67,6 +67,42 @@ bool subjects_read_gradient(struct check *c, const struct stability_named_tensor
     return true;
 }
 
+/* ---- conventions ---- */
+
+static bool uses(const struct graph *graph, const struct subject *s, int node, int parameter)
+{
+    const struct graph_parameter *p = &graph->nodes[node].parameters[parameter];
+    if (node == s->node)
+        return parameter == s->parameter;
+    return p->shared_node == s->node && p->shared_parameter == s->parameter;
+}
+
+/* Whether the gradient of an element is the derivative for every user of the parameter: where PyTorch defines
+ * it otherwise (Embedding's padding_idx), there is nothing to compare with. */
+static bool is_derivative(const struct check *c, const struct subject *s, int64_t element)
+{
+    for (int i = s->node; s->follows_conventions && i < c->graph.node_count; i++) {
+        const struct graph_node *node = &c->graph.nodes[i];
+        for (int k = 0; node->ops->is_derivative && k < node->parameter_count; k++)
+            if (uses(&c->graph, s, i, k) &&
+                !node->ops->is_derivative(
+                    &c->run.passes[i], (int)(node->parameters[k].row - node->ops->type.parameters), element))
+                return false;
+    }
+    return true;
+}
+
+static bool follows_conventions(const struct graph *graph, const struct subject *s)
+{
+    bool found = false;
+    for (int i = s->node; i < graph->node_count; i++)
+        for (int k = 0; graph->nodes[i].ops->is_derivative && k < graph->nodes[i].parameter_count; k++)
+            found |= uses(graph, s, i, k);
+    return found;
+}
+
+/* ---- items ---- */
+
 /* Items of a subject: all elements, some of them, or directions. */
 static int64_t count_items(const struct check *c, const struct subject *s)
 {
@@ -101,6 +137,7 @@ bool subject_prepare(struct check *c, struct subject *s)
     int64_t count = s->description->count;
     s->engine = c->run.parameter_gradients[slot].data;
     s->reaches_loss = s->engine != NULL;
+    s->follows_conventions = follows_conventions(&c->graph, s);
     s->items = count_items(c, s);
     size_t items = (size_t)s->items;
     bool whole =
@@ -134,6 +171,13 @@ bool subject_prepare(struct check *c, struct subject *s)
 
 /* ---- derivatives ---- */
 
+static void skip_conventions(const struct check *c, struct subject *s)
+{
+    for (int64_t i = 0; s->follows_conventions && i < s->items; i++)
+        if (!is_derivative(c, s, s->elements ? s->elements[i] : i))
+            s->status[i] = AT_KINK;
+}
+
 /* Elements that the step is chosen by: where the gradient is greatest, and two anywhere. */
 static int choose_probes(const struct check *c, const struct subject *s, int64_t probes[3])
 {
@@ -163,7 +207,7 @@ static bool take_directions(struct check *c, struct subject *s)
             for (int64_t i = 0; i < count; i++) {
                 uint64_t bits;
                 random_bits(stream, (uint64_t)((first + k) * count + i), 1, &bits);
-                double sign = bits & 1 ? 1 : -1;
+                double sign = !is_derivative(c, s, i) ? 0 : bits & 1 ? 1 : -1;
                 directions[k * count + i] = sign;
                 given += sign * s->given[i];
                 engine += sign * s->engine[i];
@@ -211,5 +255,8 @@ bool subject_differentiate(struct check *c, struct subject *s)
         .uncertainty = s->uncertainty,
         .status = s->status,
     };
-    return workers_run(&c->workers, s->node, s->parameter, &job, c->error);
+    if (!workers_run(&c->workers, s->node, s->parameter, &job, c->error))
+        return false;
+    skip_conventions(c, s);
+    return true;
 }

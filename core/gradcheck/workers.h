@@ -8,7 +8,7 @@
 
 enum { MOST_WORKERS = 64 };
 
-enum element_status { NOT_TAKEN, TAKEN, AT_KINK };
+enum element_status { NOT_TAKEN, TAKEN, AT_KINK /* or has no derivative by convention */ };
 
 /* What is asked for and what comes back. `count` items: elements of the parameter, or directions. */
 struct derivative_job {

@@ -149,11 +149,11 @@ static bool is_derivative(const struct layer_pass *pass, int parameter, int64_t 
     const struct embedding *embedding = pass->attributes;
     const real *indices = pass->inputs[0].data, *weight = pass->parameters[0].data;
     int64_t index = element / embedding->embedding_dim, lookups = 0;
-    for (int64_t i = 0; i < pass->inputs[0].count; i++)
+    for (int64_t i = 0; embedding->scale_grad_by_freq && i < pass->inputs[0].count; i++)
         lookups += (int64_t)indices[i] == index;
     bool scaled_down = embedding->max_norm.present && norm_of(weight + index * embedding->embedding_dim,
                                                               embedding) > embedding->max_norm.value;
-    return index != padding_row(embedding) && !(embedding->scale_grad_by_freq && lookups > 1) && !scaled_down;
+    return index != padding_row(embedding) && lookups <= 1 && !scaled_down;
 }
 
 LAYER_OPS(Embedding) = {

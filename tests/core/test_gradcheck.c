@@ -293,6 +293,32 @@ static void a_loss_that_is_not_finite_has_no_gradient(void **state)
     builder_free(&b);
 }
 
+/* A row that gets no gradient by convention is not compared with its derivative. */
+static void conventions_are_not_errors(void **state)
+{
+    (void)state;
+    for (int mode = STABILITY_GRADCHECK_FULL; mode <= STABILITY_GRADCHECK_DIRECTIONAL; mode++) {
+        struct builder b = {0};
+        struct claims claims = {0};
+        struct stability_gradcheck_options options = stability_default_gradcheck_options;
+        options.mode = (enum stability_gradcheck_mode)mode;
+        builder_integers(&b, "input", SHAPE(3), (int64_t[]){0, 1, 1});
+        builder_data(&b, "target", SHAPE(3, 2), (double[]){0, 0, 0, 0, 0, 0});
+        builder_layer(&b, "table", "Embedding", NULL);
+        builder_integer(&b, "num_embeddings", 2);
+        builder_integer(&b, "embedding_dim", 2);
+        builder_integer(&b, "padding_idx", 1);
+        builder_weight(&b, "table.weight", SHAPE(2, 2), (double[]){1, 2, 3, 4});
+        builder_sum_of_squares(&b);
+        claim(&claims, "table.weight", SHAPE(2, 2), (double[]){2, 4, 0, 0});
+        struct stability_gradcheck_report *report = check(&b, &claims, &options);
+        assert_int_equal(find(report, "table.weight")->level, STABILITY_GRADCHECK_CORRECT);
+        assert_int_equal(report->engine_level, STABILITY_GRADCHECK_CORRECT);
+        stability_gradcheck_report_free(report);
+        builder_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +333,7 @@ int main(void)
         cmocka_unit_test(a_kink_nearby_is_no_kink),
         cmocka_unit_test(a_max_pool_switches_between_equal_elements),
         cmocka_unit_test(a_loss_that_is_not_finite_has_no_gradient),
+        cmocka_unit_test(conventions_are_not_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
