@@ -1,4 +1,6 @@
 /* A run, its statistics, its findings: the report. */
+#include "core/analysis.h"
+#include "core/formats.h"
 #include "core/origin.h"
 #include "core/plan.h"
 #include "core/rule.h"
@@ -20,6 +22,7 @@ struct diagnosis {
     const struct stability_plan *plan;
     struct run run;
     struct arena arena;
+    struct observations observations;
     struct stability_layer_report *layers;
     struct stability_output_report *outputs; /* by value, model inputs left out */
     struct stability_parameter_report
@@ -46,6 +49,7 @@ static const struct stability_statistics *measure(struct diagnosis *d, const str
         return NULL;
     }
     d->run.graph->kernels->statistics(tensor->data, tensor->count, statistics);
+    formats_count_overflows(tensor->data, d->run.graph->kernels->dtype, tensor->count, statistics);
     d->non_finite |= statistics->nan_count > 0 || statistics->inf_count > 0;
     return statistics;
 }
@@ -99,6 +103,9 @@ static void after_forward(void *context, int index)
     }
     if (node->ops->activation)
         measure_activation(d, index);
+    probe_node(&d->observations.probes, &d->run, index);
+    if (index == d->run.graph->node_count - 1)
+        probe_loss(&d->observations.probes, &d->run);
 }
 
 /* ---- backward ---- */
@@ -148,6 +155,7 @@ static void after_parameter(void *context, int index, int parameter)
     int slot = graph_slot(d->run.graph, index, parameter);
     struct stability_parameter_report *report = &d->parameters[d->reported[slot]];
     report->gradient = measure(d, &d->run.parameter_gradients[slot]);
+    probe_weight_gradient(&d->observations.probes, &d->run, slot);
     if (!report->gradient || !report->value)
         return;
     double norm = report->gradient->all.norm;
@@ -193,6 +201,7 @@ static void frame_parameters(struct diagnosis *d, int index)
             report->value = d->parameters[owner].value;
         } else {
             report->value = measure(d, &d->run.parameters[slot]);
+            probe_weight(&d->observations.probes, &d->run, slot);
         }
     }
 }
@@ -228,8 +237,10 @@ static bool frame(struct diagnosis *d)
     d->outputs = arena_array(&d->arena, (size_t)graph->value_count, sizeof(*d->outputs));
     d->parameters = arena_array(&d->arena, (size_t)graph->parameter_slots, sizeof(*d->parameters));
     d->reported = arena_array(&d->arena, (size_t)graph->parameter_slots, sizeof(*d->reported));
-    if (!d->layers || !d->outputs || !d->parameters || !d->reported)
+    if (!d->layers || !d->outputs || !d->parameters || !d->reported ||
+        !probes_prepare(&d->observations.probes, graph, &d->arena))
         return false;
+    probe_inputs(&d->observations.probes, &d->run);
     for (int i = 0; i < graph->node_count; i++)
         frame_layer(d, i);
     return !d->failed;
@@ -327,13 +338,16 @@ static bool run_and_measure(struct diagnosis *d, struct stability_error *error)
 static bool draw_conclusions(struct diagnosis *d, struct stability_report *report,
                              struct stability_error *error)
 {
-    struct non_finite_origin origin = {0};
+    struct observations *observations = &d->observations;
+    const struct graph *graph = d->run.graph;
     share_gradients(d);
-    if (!fill_report(d, report))
+    if (!fill_report(d, report) ||
+        !forecast_make(&observations->forecast, graph, report, observations->probes.input_squares, &d->arena))
         return out_of_memory(error);
-    if (d->non_finite && !origin_find(d->plan, &d->arena, &origin, error))
+    if (d->non_finite && !origin_find(d->plan, &d->arena, &observations->non_finite, error))
         return false;
-    return rules_run(report, d->run.graph, &origin, d->plan->thresholds, &d->arena, error);
+    return rules_run(report, graph, observations, d->plan->thresholds, &d->arena, error) &&
+           analyses_run(report, d->plan, observations, &d->arena, error);
 }
 
 struct stability_report *stability_diagnose(const struct stability_plan *plan, struct stability_error *error)

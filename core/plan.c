@@ -1,5 +1,6 @@
 #include "core/plan.h"
 
+#include "core/analysis.h"
 #include "core/rule.h"
 
 #include <stability/stability.h>
@@ -51,6 +52,7 @@ struct stability_plan *stability_plan_new(const struct stability_request *reques
     }
     if (graph_build(&plan->graph, request, error) &&
         (plan->thresholds = rules_read_thresholds(&plan->graph, &plan->graph.arena, error)) &&
+        analyses_read(&plan->analyses, &request->options, &plan->graph.arena, error) &&
         run_plan_make(&plan->run, &plan->graph, RUN_ONCE, &plan->graph.arena, error) &&
         plan_costs(plan, error))
         return plan;

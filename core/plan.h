@@ -4,9 +4,19 @@
 
 #include "core/run.h"
 
+struct analysis_ops;
+
+/* Analyses to be run, those that always run and those that the request names, with their settings. */
+struct analyses {
+    size_t count;
+    const struct analysis_ops **ops;
+    void **settings;
+};
+
 struct stability_plan {
     struct graph graph;
     struct run_plan run;
+    struct analyses analyses;
     double **thresholds; /* by rule, by row */
     int64_t bytes;
     int64_t flops;

@@ -1,5 +1,17 @@
 #include <stability/report.h>
 
+#include <string.h>
+
+const struct stability_result *stability_result_member(const struct stability_result *object,
+                                                       const char *name)
+{
+    const struct stability_result *member =
+        object && object->kind == STABILITY_RESULT_OBJECT ? object->children : NULL;
+    while (member && strcmp(member->name, name) != 0)
+        member = member->next;
+    return member;
+}
+
 const char *stability_severity_name(enum stability_severity severity)
 {
     static const char *const names[] = {

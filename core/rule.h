@@ -4,7 +4,8 @@
 #define CORE_RULE_H
 
 #include "core/arena.h"
-#include "core/graph.h"
+#include "core/forecast.h"
+#include "core/probe.h"
 
 #include <stability/registry.h>
 
@@ -19,10 +20,17 @@ struct non_finite_origin {
     const char *how; /* "overflow: finite operands give an infinite result" */
 };
 
+/* What is known of a run beside the report's statistics. */
+struct observations {
+    struct probes probes;
+    struct forecast forecast;
+    struct non_finite_origin non_finite;
+};
+
 struct rule_context {
     const struct graph *graph;
     const struct stability_report *report; /* layers filled in, findings not yet */
-    const struct non_finite_origin *non_finite;
+    const struct observations *observations;
     const double *thresholds; /* of this rule, in the order of its rows */
     const struct rule_ops *rule;
     struct arena *arena; /* the report's */
@@ -69,7 +77,7 @@ struct finding_list {
 double **rules_read_thresholds(const struct graph *graph, struct arena *arena, struct stability_error *error);
 /* Runs every rule; findings end up in report, most severe first. */
 bool rules_run(struct stability_report *report, const struct graph *graph,
-               const struct non_finite_origin *non_finite, double *const *thresholds, struct arena *arena,
+               const struct observations *observations, double *const *thresholds, struct arena *arena,
                struct stability_error *error);
 
 #endif

@@ -241,7 +241,7 @@ static void take_findings(struct stability_report *report, struct stability_laye
 }
 
 bool rules_run(struct stability_report *report, const struct graph *graph,
-               const struct non_finite_origin *non_finite, double *const *thresholds, struct arena *arena,
+               const struct observations *observations, double *const *thresholds, struct arena *arena,
                struct stability_error *error)
 {
     struct finding_list list = {
@@ -251,7 +251,7 @@ bool rules_run(struct stability_report *report, const struct graph *graph,
     struct rule_context context = {
         .graph = graph,
         .report = report,
-        .non_finite = non_finite,
+        .observations = observations,
         .arena = arena,
         .findings = &list,
         .error = error,

@@ -25,7 +25,7 @@ static const char *name_of(double value)
 
 static bool check(struct rule_context *context)
 {
-    const struct non_finite_origin *origin = context->non_finite;
+    const struct non_finite_origin *origin = &context->observations->non_finite;
     if (!origin->found)
         return true;
     int *nodes = arena_array(context->arena, context->report->layer_count, sizeof(*nodes));

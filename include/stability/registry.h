@@ -77,12 +77,22 @@ struct stability_rule_type {
     const struct stability_threshold *thresholds; /* ends with a row without a name */
 };
 
+struct stability_analysis_type {
+    const char *name;
+    const char *documentation; /* what it tells, and the members of its result */
+    const char *source;
+    bool always;                                /* it runs in every diagnosis */
+    const struct stability_attribute *settings; /* ends with a row without a name; NULL: none */
+};
+
 size_t stability_layer_type_count(void);
 const struct stability_layer_type *stability_layer_type_at(size_t index);
 size_t stability_loss_type_count(void);
 const struct stability_loss_type *stability_loss_type_at(size_t index);
 size_t stability_rule_type_count(void);
 const struct stability_rule_type *stability_rule_type_at(size_t index);
+size_t stability_analysis_type_count(void);
+const struct stability_analysis_type *stability_analysis_type_at(size_t index);
 /* Initialisation schemes by name, NULL-terminated. */
 const char *const *stability_init_names(void);
 

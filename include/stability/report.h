@@ -10,6 +10,16 @@
 #define STABILITY_EXPONENT_MAX 159
 #define STABILITY_EXPONENT_COUNT (STABILITY_EXPONENT_MAX - STABILITY_EXPONENT_MIN + 1)
 
+/* Floating-point formats that a tensor is asked about: could it be held in them? */
+enum stability_format {
+    STABILITY_FORMAT_FLOAT32,
+    STABILITY_FORMAT_FLOAT16,
+    STABILITY_FORMAT_BFLOAT16,
+    STABILITY_FORMAT_FLOAT8_E4M3, /* without infinities: the greatest number is 448 */
+    STABILITY_FORMAT_FLOAT8_E5M2,
+    STABILITY_FORMAT_COUNT
+};
+
 /* Over all elements of one tensor, accumulated in float64. */
 struct stability_moments {
     int64_t count;
@@ -32,6 +42,8 @@ struct stability_statistics {
     int64_t inf_count;
     int64_t subnormal_count; /* in the tensor's own precision */
     int64_t exponents[STABILITY_EXPONENT_COUNT];
+    /* Finite elements that are beyond the greatest number of a format when they are rounded to it. */
+    int64_t overflow_counts[STABILITY_FORMAT_COUNT];
 };
 
 struct stability_parameter_report {
@@ -91,6 +103,33 @@ struct stability_finding {
     char fingerprint[17]; /* 16 hex digits over rule and layer names: stable across runs and weights */
 };
 
+enum stability_result_kind {
+    STABILITY_RESULT_NULL,
+    STABILITY_RESULT_NUMBER,
+    STABILITY_RESULT_INTEGER,
+    STABILITY_RESULT_BOOLEAN,
+    STABILITY_RESULT_TEXT,
+    STABILITY_RESULT_LIST,
+    STABILITY_RESULT_OBJECT
+};
+
+/* What an analysis found: a tree of values. */
+struct stability_result {
+    enum stability_result_kind kind;
+    const char *name; /* in an object; "" in a list */
+    union {
+        double number;
+        int64_t integer;
+        bool boolean;
+        const char *text;
+        const struct stability_result *children; /* LIST, OBJECT: the first; NULL: none */
+    };
+    const struct stability_result *next; /* the next child of the same parent; NULL: this is the last */
+};
+
+/* A member of an object, or NULL. */
+const struct stability_result *stability_result_member(const struct stability_result *object, const char *name);
+
 enum stability_verdict { STABILITY_STABLE, STABILITY_WARN, STABILITY_UNSTABLE };
 
 struct stability_report {
@@ -107,6 +146,8 @@ struct stability_report {
     const struct stability_finding *findings;
     size_t layer_count;
     const struct stability_layer_report *layers;
+    const struct stability_result *analyses; /* an object with a member for each analysis that ran, by name; NULL: none
+                                                ran */
     size_t ignored_weight_count;
     const char *const *ignored_weights; /* keys that no layer has, in their order; with options.lenient */
     enum stability_precision precision;

@@ -108,6 +108,12 @@ struct stability_rule_thresholds {
     struct stability_members values;
 };
 
+/* An analysis to run, by name, with its settings. */
+struct stability_analysis {
+    const char *name;
+    struct stability_members settings;
+};
+
 enum stability_precision { STABILITY_PRECISION_FLOAT32, STABILITY_PRECISION_FLOAT64 };
 
 /* Refused before any work starts, with both numbers. 0: no limit. */
@@ -125,9 +131,12 @@ struct stability_options {
     bool lenient;  /* load_state_dict(strict=False): weights that no layer has are ignored, and reported */
     uint64_t seed;
     double learning_rate; /* of the plain SGD step that update ratios are reported for */
+    bool learning_rate_given; /* false: it is the default, which no finding judges */
     struct stability_inits init;
     size_t threshold_count;
     const struct stability_rule_thresholds *thresholds;
+    size_t analysis_count; /* beside those that always run */
+    const struct stability_analysis *analyses;
     struct stability_limits limits;
     /* Called between layers; returning false stops the work with STABILITY_ERROR_CANCELLED. May be NULL. */
     bool (*progress)(void *context, const char *stage, int64_t done, int64_t total);

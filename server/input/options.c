@@ -4,6 +4,8 @@
 #include "server/input/request.h"
 #include "server/input/value.h"
 
+#include <stability/registry.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -11,9 +13,6 @@ struct rules_target {
     struct stability_rule_thresholds *items;
     size_t count;
 };
-
-/* Analyses that may be asked for, by name; ends with NULL. */
-static const char *const analyses[] = {NULL};
 
 static bool read_precision(struct reader *reader, const char *name, const struct node *node, void *target)
 {
@@ -75,43 +74,93 @@ static bool read_init(struct reader *reader, const char *name, const struct node
     return inits_read(reader, node, true, target);
 }
 
-static bool check_analysis(struct reader *reader, const char *name)
+/* ---- options.analyses ---- */
+
+struct analyses_target {
+    struct stability_analysis *items;
+    size_t count;
+};
+
+/* The pointer must be at the name, or at its settings. */
+static bool add_analysis(struct reader *reader, const char *name, const struct stability_members *settings,
+                         struct analyses_target *target)
 {
-    for (size_t i = 0; analyses[i] != NULL; i++) {
-        if (strcmp(analyses[i], name) == 0) {
+    size_t count = stability_analysis_type_count();
+    const char **known = reader_allocate(reader, count + 1, sizeof *known);
+    if (known == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        known[i] = stability_analysis_type_at(i)->name;
+        if (strcmp(known[i], name) == 0) {
+            target->items[target->count++] = (struct stability_analysis){name, *settings};
             return true;
         }
     }
-    return reader_unknown(reader, "analysis", name, analyses);
+    return reader_unknown(reader, "analysis", name, known);
 }
 
-static bool read_analysis(struct reader *reader, const char *name, const struct node *node, void *target)
+static bool read_settings(struct reader *reader, const char *name, const struct node *node, void *target)
 {
-    (void)node;
-    (void)target;
-    return check_analysis(reader, name);
-}
-
-/* A list of names, or an object from names to settings. */
-static bool read_analyses(struct reader *reader, const char *name, const struct node *node, void *target)
-{
-    static const struct field fields[] = {{NULL, read_analysis, 0, false}};
-    (void)name;
-    if (node->kind == NODE_OBJECT) {
-        return reader_members(reader, node, "analyses", fields, target);
+    static const struct field fields[] = {{NULL, value_members_add, 0, false}};
+    struct value_members members;
+    if (node->kind != NODE_OBJECT) {
+        return reader_expected(reader, "an object of settings", node);
     }
+    if (!value_members_new(reader, node, &members) ||
+        !reader_members(reader, node, "an analysis's settings", fields, &members)) {
+        return false;
+    }
+    struct stability_members settings = {members.count, members.items};
+    return add_analysis(reader, name, &settings, target);
+}
+
+static bool read_names(struct reader *reader, const struct node *node, struct analyses_target *target)
+{
+    static const struct stability_members none = {0};
     struct name_list names;
     if (!reader_names(reader, node, &names)) {
         return false;
     }
+    target->items = reader_allocate(reader, names.count, sizeof *target->items);
+    if (target->items == NULL) {
+        return false;
+    }
     for (size_t i = 0; i < names.count; i++) {
         size_t mark = reader_enter_item(reader, i);
-        if (!check_analysis(reader, names.items[i])) {
+        if (!add_analysis(reader, names.items[i], &none, target)) {
             return false;
         }
         reader_leave(reader, mark);
     }
     return true;
+}
+
+static bool read_object(struct reader *reader, const struct node *node, struct analyses_target *target)
+{
+    static const struct field fields[] = {{NULL, read_settings, 0, false}};
+    target->items = reader_allocate(reader, json_object_size(node->json), sizeof *target->items);
+    return target->items != NULL && reader_members(reader, node, "analyses", fields, target);
+}
+
+/* A list of names, or an object from names to settings. */
+static bool read_analyses(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    struct stability_options *options = target;
+    struct analyses_target analyses = {0};
+    (void)name;
+    bool done = node->kind == NODE_OBJECT ? read_object(reader, node, &analyses)
+                                          : read_names(reader, node, &analyses);
+    options->analyses = analyses.items;
+    options->analysis_count = analyses.count;
+    return done;
+}
+
+static bool read_learning_rate(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    struct stability_options *options = target;
+    options->learning_rate_given = true;
+    return read_positive(reader, name, node, &options->learning_rate);
 }
 
 static bool add_threshold(struct reader *reader, const char *name, const struct node *node, void *target)
@@ -203,9 +252,9 @@ static bool read_gradcheck(struct reader *reader, const char *name, const struct
         {"strict", read_strict, OPTION(lenient), false}, {"seed", read_seed, OPTION(seed), false},         \
         {"thresholds", read_thresholds, offsetof(struct input_request, request.options), false},           \
         {"init", read_init, OPTION(init), false},                                                          \
-        {"learning_rate", read_positive, OPTION(learning_rate), false},                                    \
+        {"learning_rate", read_learning_rate, offsetof(struct input_request, request.options), false},     \
     {                                                                                                      \
-        "analyses", read_analyses, 0, false                                                                \
+        "analyses", read_analyses, offsetof(struct input_request, request.options), false                  \
     }
 
 bool options_read(struct reader *reader, const char *name, const struct node *node, void *target)

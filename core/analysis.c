@@ -1,0 +1,190 @@
+#include "core/analysis.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ANALYSIS(identifier, name) extern const struct analysis_ops analysis_##identifier;
+#include "core/analyses.def"
+#undef ANALYSIS
+
+static const struct analysis_ops *const analyses[] = {
+#define ANALYSIS(identifier, name) &analysis_##identifier,
+#include "core/analyses.def"
+#undef ANALYSIS
+};
+enum { ANALYSIS_COUNT = sizeof(analyses) / sizeof(analyses[0]) };
+
+size_t stability_analysis_type_count(void)
+{
+    return ANALYSIS_COUNT;
+}
+
+const struct stability_analysis_type *stability_analysis_type_at(size_t index)
+{
+    return &analyses[index]->type;
+}
+
+/* ---- what to run ---- */
+
+static bool out_of_memory(struct stability_error *error)
+{
+    return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the analyses");
+}
+
+static int find_analysis(const char *name, const char *pointer, struct stability_error *error)
+{
+    const char *known[ANALYSIS_COUNT + 1] = {0};
+    for (int i = 0; i < ANALYSIS_COUNT; i++) {
+        known[i] = analyses[i]->type.name;
+        if (strcmp(name, known[i]) == 0)
+            return i;
+    }
+    const char *nearest = stability_nearest(name, known);
+    stability_fail(error, STABILITY_ERROR_UNKNOWN_MEMBER, pointer, "unknown analysis '%s'%s%s%s", name,
+                   nearest ? ": did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    return -1;
+}
+
+static void *read_settings(const struct analysis_ops *ops, const struct stability_members *given,
+                           const char *pointer, struct arena *arena, struct stability_error *error)
+{
+    static const struct stability_attribute none[] = {{0}};
+    struct attribute_scope scope = {
+        .owner = arena_format(arena, "analysis '%s'", ops->type.name), .pointer = pointer, .arena = arena};
+    void *settings = arena_allocate(arena, ops->settings_size);
+    if (!scope.owner || !settings) {
+        out_of_memory(error);
+        return NULL;
+    }
+    const struct stability_attribute *rows = ops->type.settings;
+    return attributes_read(rows ? rows : none, given, settings, &scope, error) ? settings : NULL;
+}
+
+/* Finds what a request asks of each analysis: NULL where it is not asked for. */
+static bool find_requested(const struct stability_analysis *requested[ANALYSIS_COUNT],
+                           const struct stability_options *options, struct stability_error *error)
+{
+    for (size_t i = 0; i < options->analysis_count; i++) {
+        char pointer[384] = "/options/analyses";
+        stability_pointer_append(pointer, sizeof(pointer), options->analyses[i].name);
+        int index = find_analysis(options->analyses[i].name, pointer, error);
+        if (index < 0)
+            return false;
+        requested[index] = &options->analyses[i];
+    }
+    return true;
+}
+
+bool analyses_read(struct analyses *to_run, const struct stability_options *options, struct arena *arena,
+                   struct stability_error *error)
+{
+    static const struct stability_members nothing = {0};
+    const struct stability_analysis *requested[ANALYSIS_COUNT] = {0};
+    *to_run = (struct analyses){.ops = arena_array(arena, ANALYSIS_COUNT, sizeof(*to_run->ops)),
+                                .settings = arena_array(arena, ANALYSIS_COUNT, sizeof(*to_run->settings))};
+    if (!to_run->ops || !to_run->settings)
+        return out_of_memory(error);
+    if (!find_requested(requested, options, error))
+        return false;
+    for (int i = 0; i < ANALYSIS_COUNT; i++) {
+        if (!requested[i] && !analyses[i]->type.always)
+            continue;
+        char pointer[384] = "/options/analyses";
+        stability_pointer_append(pointer, sizeof(pointer), analyses[i]->type.name);
+        void *settings = read_settings(analyses[i], requested[i] ? &requested[i]->settings : &nothing,
+                                       pointer, arena, error);
+        if (!settings)
+            return false;
+        to_run->ops[to_run->count] = analyses[i];
+        to_run->settings[to_run->count++] = settings;
+    }
+    return true;
+}
+
+bool analyses_run(struct stability_report *report, const struct stability_plan *plan,
+                  const struct observations *observations, struct arena *arena, struct stability_error *error)
+{
+    struct analysis_context context = {
+        .plan = plan, .report = report, .observations = observations, .arena = arena, .error = error};
+    struct stability_result *all = result_object(&context, NULL, "");
+    for (size_t i = 0; all && i < plan->analyses.count; i++) {
+        context.settings = plan->analyses.settings[i];
+        const struct analysis_ops *ops = plan->analyses.ops[i];
+        struct stability_result *result = result_object(&context, all, ops->type.name);
+        if (!result || !ops->run(&context, result))
+            return out_of_memory(error); /* or the error that is there already */
+    }
+    report->analyses = all;
+    return !context.failed || out_of_memory(error);
+}
+
+/* ---- results ---- */
+
+/* A result while it is made: the first member is what the report shows. */
+struct growing {
+    struct stability_result result;
+    struct growing *last; /* child */
+};
+
+static struct stability_result *add(struct analysis_context *context, struct stability_result *parent,
+                                    const char *name, const struct stability_result *value)
+{
+    struct growing *added = arena_allocate(context->arena, sizeof(*added));
+    if (!added) {
+        context->failed = true;
+        return NULL;
+    }
+    added->result = *value;
+    added->result.name = name;
+    struct growing *to = (struct growing *)parent;
+    if (to && to->last)
+        to->last->result.next = &added->result;
+    else if (to)
+        to->result.children = &added->result;
+    if (to)
+        to->last = added;
+    return &added->result;
+}
+
+struct stability_result *result_object(struct analysis_context *context, struct stability_result *parent,
+                                       const char *name)
+{
+    return add(context, parent, name, &(const struct stability_result){.kind = STABILITY_RESULT_OBJECT});
+}
+
+struct stability_result *result_list(struct analysis_context *context, struct stability_result *parent,
+                                     const char *name)
+{
+    return add(context, parent, name, &(const struct stability_result){.kind = STABILITY_RESULT_LIST});
+}
+
+void result_number(struct analysis_context *context, struct stability_result *parent, const char *name,
+                   double number)
+{
+    struct stability_result value = {.kind = isnan(number) ? STABILITY_RESULT_NULL : STABILITY_RESULT_NUMBER,
+                                     .number = number};
+    add(context, parent, name, &value);
+}
+
+void result_integer(struct analysis_context *context, struct stability_result *parent, const char *name,
+                    int64_t integer)
+{
+    add(context, parent, name,
+        &(const struct stability_result){.kind = STABILITY_RESULT_INTEGER, .integer = integer});
+}
+
+void result_boolean(struct analysis_context *context, struct stability_result *parent, const char *name,
+                    bool boolean)
+{
+    add(context, parent, name,
+        &(const struct stability_result){.kind = STABILITY_RESULT_BOOLEAN, .boolean = boolean});
+}
+
+void result_text(struct analysis_context *context, struct stability_result *parent, const char *name,
+                 const char *text)
+{
+    struct stability_result value = {.kind = text ? STABILITY_RESULT_TEXT : STABILITY_RESULT_NULL,
+                                     .text = text ? arena_string(context->arena, text) : NULL};
+    context->failed |= text && !value.text;
+    add(context, parent, name, &value);
+}

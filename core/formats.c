@@ -1,0 +1,128 @@
+#include "core/formats.h"
+
+#include "core/element.h"
+
+#include <float.h>
+#include <math.h>
+
+/* The least number that overflows lies half a unit in the last place above the greatest finite one; that one
+ * itself goes to the even neighbour, which is an infinity but in E4M3, where it is 448. */
+static const struct number_format formats[] = {
+    [STABILITY_FORMAT_FLOAT32] = {"float32", FLT_MAX, 0x1.ffffffp127, -126, -149, "IEEE 754-2019, binary32"},
+    [STABILITY_FORMAT_FLOAT16] = {"float16", 65504, 65520, -14, -24, "IEEE 754-2019, binary16"},
+    [STABILITY_FORMAT_BFLOAT16] = {"bfloat16", 0x1.fep127, 0x1.ffp127, -126, -133,
+                                   "Kalamkar et al. 2019, A study of BFLOAT16 for deep learning training"},
+    [STABILITY_FORMAT_FLOAT8_E4M3] = {"float8_e4m3", 448, 0x1.d000000000001p8, -6, -9,
+                                      "Micikevicius et al. 2022, FP8 formats for deep learning"},
+    [STABILITY_FORMAT_FLOAT8_E5M2] = {"float8_e5m2", 57344, 61440, -14, -16,
+                                      "Micikevicius et al. 2022, FP8 formats for deep learning"},
+};
+
+const struct number_format *number_format_at(enum stability_format format)
+{
+    return &formats[format];
+}
+
+void formats_count_overflows(const void *data, enum stability_dtype dtype, int64_t count,
+                             struct stability_statistics *statistics)
+{
+    double greatest = statistics->finite.abs_max;
+    for (int f = 0; f < STABILITY_FORMAT_COUNT; f++) {
+        double overflow = formats[f].overflow;
+        statistics->overflow_counts[f] = 0;
+        for (int64_t i = 0; greatest >= overflow && i < count; i++) {
+            double magnitude = fabs(element_at(data, dtype, i));
+            statistics->overflow_counts[f] += magnitude >= overflow && magnitude < INFINITY;
+        }
+    }
+}
+
+/* Elements with an exponent in [first, last). */
+static int64_t count_exponents(const struct stability_statistics *statistics, int first, int last)
+{
+    int64_t count = 0;
+    for (int i = 0; i < STABILITY_EXPONENT_COUNT; i++)
+        if (i + STABILITY_EXPONENT_MIN >= first && i + STABILITY_EXPONENT_MIN < last)
+            count += statistics->exponents[i];
+    return count;
+}
+
+struct format_losses format_losses_of(const struct stability_statistics *statistics,
+                                      enum stability_format format, int scale)
+{
+    const struct number_format *f = &formats[format];
+    struct format_losses losses = {
+        .finite = statistics->finite.count,
+        .flushed = count_exponents(statistics, INT32_MIN, f->least_subnormal - 1 - scale),
+        .subnormal = count_exponents(statistics, f->least_subnormal - 1 - scale, f->least_normal - scale),
+        .overflown = statistics->overflow_counts[format],
+    };
+    if (scale != 0)
+        losses.overflown = count_exponents(statistics, ilogb(f->greatest) + 1 - scale, INT32_MAX);
+    return losses;
+}
+
+static int least_exponent(const struct stability_statistics *statistics)
+{
+    int i = 0;
+    while (i < STABILITY_EXPONENT_COUNT - 1 && statistics->exponents[i] == 0)
+        i++;
+    return i + STABILITY_EXPONENT_MIN;
+}
+
+/* The greatest k for which magnitude * 2^k is below the overflow. */
+static int greatest_scale(double magnitude, double overflow)
+{
+    int k = ilogb(overflow) - ilogb(magnitude);
+    return ldexp(magnitude, k) < overflow ? k : k - 1;
+}
+
+struct scale_range format_scale_range(const struct stability_statistics *statistics,
+                                      enum stability_format format)
+{
+    const struct number_format *f = &formats[format];
+    double greatest = statistics->finite.count > 0 ? statistics->finite.abs_max : 0;
+    if (!(greatest > 0))
+        return (struct scale_range){.any = false};
+    int least = least_exponent(statistics);
+    return (struct scale_range){
+        .any = true,
+        .greatest = greatest_scale(greatest, f->overflow),
+        .least = f->least_subnormal - 1 - least,
+        .normal = f->least_normal - least,
+    };
+}
+
+static void include_range(struct scale_range *range, const struct stability_statistics *statistics,
+                          enum stability_format format)
+{
+    struct scale_range part = statistics ? format_scale_range(statistics, format) : (struct scale_range){0};
+    if (!part.any)
+        return;
+    range->greatest = range->any && range->greatest < part.greatest ? range->greatest : part.greatest;
+    range->least = range->any && range->least > part.least ? range->least : part.least;
+    range->normal = range->any && range->normal > part.normal ? range->normal : part.normal;
+    range->any = true;
+}
+
+struct scale_range formats_gradient_range(const struct stability_report *report, enum stability_format format)
+{
+    struct scale_range range = {0};
+    for (size_t i = 0; i < report->layer_count; i++) {
+        const struct stability_layer_report *layer = &report->layers[i];
+        for (int k = 0; k < layer->output_count; k++)
+            include_range(&range, layer->outputs[k].gradient, format);
+        for (size_t k = 0; k < layer->parameter_count; k++)
+            include_range(&range, layer->parameters[k].gradient, format);
+    }
+    return range;
+}
+
+int scale_range_best(const struct scale_range *range)
+{
+    enum { SPARE = 4 };
+    if (range->normal + SPARE <= 0 && range->greatest - SPARE >= 0)
+        return 0;
+    int least = range->normal <= range->greatest ? range->normal : range->least;
+    return least <= range->greatest ? least + (range->greatest - least) / 2 : range->greatest;
+}

@@ -1,0 +1,317 @@
+#include "core/probe.h"
+
+#include "core/element.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLES = 16, FEATURES = 256, PLACES = 4096, ROWS = 8, TWINS = 16 };
+
+/* ---- how far samples are from each other ---- */
+
+/* A set of vectors in a tensor: element k of vector i is at start + i * step + k * stride. */
+struct vectors {
+    int64_t start;
+    int64_t count;
+    int64_t step;
+    int64_t length;
+    int64_t stride;
+};
+
+/* At most `most` of `count`, evenly spaced; returns how many apart. */
+static int64_t thin(int64_t *count, int64_t most)
+{
+    int64_t apart = (*count + most - 1) / most;
+    *count = apart > 0 ? (*count + apart - 1) / apart : 0;
+    return apart;
+}
+
+/* Adds the squares of the distances of vectors from their mean, and from 0. */
+static void add_spread(const void *data, enum stability_dtype dtype, const struct vectors *v,
+                       double *around_mean, double *around_zero)
+{
+    for (int64_t k = 0; k < v->length; k++) {
+        double first = element_at(data, dtype, v->start + k * v->stride), sum = 0, square = 0;
+        for (int64_t i = 0; i < v->count; i++) {
+            double x = element_at(data, dtype, v->start + i * v->step + k * v->stride);
+            sum += x - first;
+            square += (x - first) * (x - first);
+            *around_zero += x * x;
+        }
+        double centred = square - sum * sum / (double)v->count;
+        *around_mean += centred > 0 ? centred : 0;
+    }
+}
+
+static double spread_of_samples(const struct tensor *tensor, enum stability_dtype dtype)
+{
+    double around_mean = 0, around_zero = 0;
+    int64_t samples = tensor->shape.sizes[0], length = tensor->count / samples;
+    struct vectors v = {.count = samples, .length = length};
+    v.step = thin(&v.count, SAMPLES) * length;
+    v.stride = thin(&v.length, FEATURES);
+    add_spread(tensor->data, dtype, &v, &around_mean, &around_zero);
+    return sqrt(around_mean / around_zero);
+}
+
+static double spread_of_tokens(const struct tensor *tensor, enum stability_dtype dtype)
+{
+    double around_mean = 0, around_zero = 0;
+    int64_t tokens = tensor->shape.sizes[1], length = tensor->shape.sizes[2],
+            samples = tensor->shape.sizes[0];
+    struct vectors v = {.count = tokens, .length = length};
+    v.step = thin(&v.count, SAMPLES) * length;
+    v.stride = thin(&v.length, FEATURES);
+    for (int64_t n = 0; n < samples && n < 4; n++) {
+        v.start = n * tokens * length;
+        add_spread(tensor->data, dtype, &v, &around_mean, &around_zero);
+    }
+    return sqrt(around_mean / around_zero);
+}
+
+static void measure_spread(struct probes *probes, const struct run *run, int value)
+{
+    const struct tensor *tensor = &run->values[value];
+    const struct graph_value *source = &run->graph->values[value];
+    if (source->integer || tensor->count == 0 || !tensor->data)
+        return;
+    if (tensor->shape.rank >= 2 && tensor->shape.sizes[0] >= 2 &&
+        tensor->shape.sizes[0] == run->graph->batch_size)
+        probes->values[value].spread = spread_of_samples(tensor, run->graph->kernels->dtype);
+    if (tensor->shape.rank == 3 && tensor->shape.sizes[1] >= 2)
+        probes->values[value].token_spread = spread_of_tokens(tensor, run->graph->kernels->dtype);
+}
+
+/* ---- the scale of data ---- */
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Of units along the feature dimension, over up to FEATURES of them and PLACES of each. */
+static void measure_features(struct value_probe *probe, const struct tensor *tensor, int feature_dim,
+                             enum stability_dtype dtype)
+{
+    int64_t units = tensor->shape.rank > 0 ? tensor->shape.sizes[feature_dim] : 1, inner = 1;
+    for (int d = feature_dim + 1; d < tensor->shape.rank; d++)
+        inner *= tensor->shape.sizes[d];
+    int64_t places = tensor->count / units, used = units;
+    int64_t apart = thin(&used, FEATURES), step = thin(&places, PLACES);
+    double squares[FEATURES], total = 0, greatest = -1;
+    size_t count = 0;
+    for (int64_t u = 0; u < used; u++) {
+        double square = 0;
+        for (int64_t i = 0; i < places; i++) {
+            int64_t place = i * step;
+            double x =
+                element_at(tensor->data, dtype, (place / inner * units + u * apart) * inner + place % inner);
+            square += x * x;
+        }
+        total += square;
+        if (square > greatest)
+            probe->feature = u * apart;
+        greatest = fmax(greatest, square);
+        if (square > 0)
+            squares[count++] = square;
+    }
+    probe->rms = sqrt(total / ((double)used * (double)places));
+    qsort(squares, count, sizeof(*squares), compare_doubles);
+    probe->feature_ratio = count ? sqrt(greatest / squares[count / 2]) : NAN;
+}
+
+static bool has_weights(const struct graph_node *node)
+{
+    for (int k = 0; k < node->parameter_count; k++)
+        if (node->parameters[k].present && !node->parameters[k].row->buffer)
+            return true;
+    return false;
+}
+
+static bool has_matrix(const struct graph_node *node)
+{
+    for (int k = 0; k < node->parameter_count; k++)
+        if (node->parameters[k].present && node->parameters[k].shape.rank >= 2)
+            return !node->ops->indexes && node->input_count > 0;
+    return false;
+}
+
+/* Whether a value comes from the model's inputs by layers without weights alone. */
+static bool is_raw(const struct graph *graph, int value)
+{
+    for (;;) {
+        int producer = graph->values[value].producer;
+        if (producer < 0)
+            return !graph->values[value].integer;
+        const struct graph_node *node = &graph->nodes[producer];
+        if (node->input_count != 1 || has_weights(node) || node->ops->type.parameters)
+            return false;
+        value = node->inputs[0];
+    }
+}
+
+static void measure_raw(struct probes *probes, const struct run *run, int index)
+{
+    const struct graph_node *node = &run->graph->nodes[index];
+    if (!has_matrix(node))
+        return;
+    int value = node->inputs[0];
+    if (!is_raw(run->graph, value) || probes->values[value].raw || run->values[value].count == 0)
+        return;
+    probes->values[value].raw = true;
+    measure_features(&probes->values[value], &run->values[value], run->graph->values[value].feature_dim,
+                     run->graph->kernels->dtype);
+}
+
+void probe_inputs(struct probes *probes, const struct run *run)
+{
+    for (int i = 0; i < run->graph->model_input_count; i++) {
+        const struct tensor *tensor = &run->values[i];
+        struct stability_statistics statistics;
+        measure_spread(probes, run, i);
+        if (run->graph->values[i].integer)
+            continue;
+        run->graph->kernels->statistics(tensor->data, tensor->count, &statistics);
+        probes->input_squares[i] = statistics.all.rms * statistics.all.rms;
+    }
+}
+
+void probe_node(struct probes *probes, const struct run *run, int node)
+{
+    measure_raw(probes, run, node);
+    measure_spread(probes, run, run->graph->nodes[node].first_output);
+}
+
+/* ---- weights ---- */
+
+static double dot(const void *data, enum stability_dtype dtype, int64_t a, int64_t b, int64_t length,
+                  int64_t stride)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < length; k++)
+        sum += element_at(data, dtype, a + k * stride) * element_at(data, dtype, b + k * stride);
+    return sum;
+}
+
+void probe_weight(struct probes *probes, const struct run *run, int slot)
+{
+    const struct tensor *weight = &run->parameters[slot];
+    enum stability_dtype dtype = run->graph->kernels->dtype;
+    int64_t rows = weight->shape.rank >= 2 ? weight->shape.sizes[0] : 0;
+    if (rows == 0 || weight->count == 0)
+        return;
+    int64_t columns = weight->count / rows;
+    bool down = rows > columns;
+    int64_t vectors = down ? columns : rows, length = down ? rows : columns;
+    int64_t step = down ? 1 : columns, stride = down ? columns : 1;
+    step *= thin(&vectors, ROWS);
+    double lengths[ROWS], greatest = 0, longest = 0, shortest = INFINITY;
+    for (int64_t i = 0; i < vectors; i++) {
+        lengths[i] = sqrt(dot(weight->data, dtype, i * step, i * step, length, stride));
+        longest = fmax(longest, lengths[i]);
+        shortest = fmin(shortest, lengths[i]);
+        for (int64_t k = 0; k < i; k++) {
+            double cosine =
+                dot(weight->data, dtype, i * step, k * step, length, stride) / (lengths[i] * lengths[k]);
+            greatest = fmax(greatest, fabs(cosine));
+        }
+    }
+    probes->weights[slot].orthogonality = vectors > 1 ? greatest : NAN;
+    probes->weights[slot].length_spread = longest / shortest - 1;
+}
+
+static bool rows_agree(const struct tensor *tensor, enum stability_dtype dtype, int64_t a, int64_t b,
+                       int64_t columns, double tolerance)
+{
+    for (int64_t k = 0; k < columns; k++) {
+        double x = element_at(tensor->data, dtype, a * columns + k),
+               y = element_at(tensor->data, dtype, b * columns + k);
+        if (!(fabs(x - y) <= tolerance * (fabs(x) + fabs(y))))
+            return false;
+    }
+    return true;
+}
+
+/* Rows are compared with the first TWINS that differ from each other. Products of equal numbers may be summed
+ * in another order: gradients that agree to 1e-4 are the same. */
+void probe_weight_gradient(struct probes *probes, const struct run *run, int slot)
+{
+    const struct tensor *weight = &run->parameters[slot], *gradient = &run->parameter_gradients[slot];
+    enum stability_dtype dtype = run->graph->kernels->dtype;
+    int64_t rows = weight->shape.rank >= 2 ? weight->shape.sizes[0] : 0, firsts[TWINS], twins = 0;
+    int64_t columns = rows > 0 ? weight->count / rows : 0;
+    bool doubled[TWINS] = {0};
+    if (rows < 2 || columns == 0)
+        return;
+    int first_count = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        int match = 0;
+        while (match < first_count && !(rows_agree(weight, dtype, firsts[match], i, columns, 0) &&
+                                        rows_agree(gradient, dtype, firsts[match], i, columns, 1e-4)))
+            match++;
+        if (match < first_count) {
+            twins += doubled[match] ? 1 : 2;
+            doubled[match] = true;
+        } else if (first_count < TWINS) {
+            firsts[first_count++] = i;
+        }
+    }
+    probes->weights[slot].twin_fraction = (double)twins / (double)rows;
+}
+
+/* ---- the loss ---- */
+
+/* Over up to SAMPLES samples and one place of each. */
+static void measure_rows(struct loss_probe *probe, const struct tensor *tensor, enum stability_dtype dtype)
+{
+    int dim = tensor->shape.rank == 1 ? 0 : 1;
+    if (tensor->shape.rank == 0 || tensor->count == 0)
+        return;
+    int64_t classes = tensor->shape.sizes[dim], inner = 1, samples = dim ? tensor->shape.sizes[0] : 1;
+    for (int d = dim + 1; d < tensor->shape.rank; d++)
+        inner *= tensor->shape.sizes[d];
+    int64_t step = thin(&samples, SAMPLES) * classes * inner;
+    probe->log_sum_exp = 0;
+    probe->row_sum_error = 0;
+    for (int64_t i = 0; i < samples; i++) {
+        double exponentials = 0, sum = 0;
+        for (int64_t c = 0; c < classes; c++) {
+            double x = element_at(tensor->data, dtype, i * step + c * inner);
+            exponentials += exp(x);
+            sum += x;
+        }
+        probe->log_sum_exp = fmax(probe->log_sum_exp, fabs(log(exponentials)));
+        probe->row_sum_error = fmax(probe->row_sum_error, fabs(sum - 1));
+    }
+}
+
+void probe_loss(struct probes *probes, const struct run *run)
+{
+    const struct loss_pass *pass = &run->loss_pass;
+    measure_rows(&probes->loss, &pass->inputs[0], run->graph->kernels->dtype);
+    probes->loss.has_target = !run->graph->target_is_integer && pass->target.count > 0;
+    if (probes->loss.has_target)
+        run->graph->kernels->statistics(pass->target.data, pass->target.count, &probes->loss.target);
+}
+
+bool probes_prepare(struct probes *probes, const struct graph *graph, struct arena *arena)
+{
+    *probes = (struct probes){
+        .values = arena_array(arena, (size_t)graph->value_count, sizeof(*probes->values)),
+        .weights = arena_array(arena, (size_t)graph->parameter_slots, sizeof(*probes->weights)),
+        .input_squares = arena_array(arena, (size_t)graph->model_input_count, sizeof(double)),
+        .loss = {.log_sum_exp = NAN, .row_sum_error = NAN},
+    };
+    if (!probes->values || !probes->weights || !probes->input_squares)
+        return false;
+    for (int i = 0; i < graph->value_count; i++)
+        probes->values[i] =
+            (struct value_probe){.spread = NAN, .token_spread = NAN, .rms = NAN, .feature_ratio = NAN};
+    for (int i = 0; i < graph->parameter_slots; i++)
+        probes->weights[i] = (struct weight_probe){NAN, NAN, NAN};
+    for (int i = 0; i < graph->model_input_count; i++)
+        probes->input_squares[i] = NAN;
+    return true;
+}
