@@ -53,7 +53,7 @@ static void forward(const struct layer_pass *pass, struct exponential_unit unit)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = x[i] > 0 ? unit.positive * x[i] : unit.negative * real_expm1(unit.rate * x[i]);
+        y[i] = real_select(x[i] > 0, unit.positive * x[i], unit.negative * real_expm1(unit.rate * x[i]));
 }
 
 static void backward(const struct layer_pass *pass, struct exponential_unit unit)
@@ -62,7 +62,8 @@ static void backward(const struct layer_pass *pass, struct exponential_unit unit
     const real *dy = pass->output_gradients[0].data;
     real *dx = pass->input_gradients[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        dx[i] = dy[i] * (x[i] > 0 ? unit.positive : unit.negative * unit.rate * real_exp(unit.rate * x[i]));
+        dx[i] = dy[i] *
+                real_select(x[i] > 0, unit.positive, unit.negative * unit.rate * real_exp(unit.rate * x[i]));
 }
 
 static void elu_forward(const struct layer_pass *pass)

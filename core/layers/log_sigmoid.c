@@ -7,7 +7,7 @@ static void forward(const struct layer_pass *pass)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = (x[i] > 0 ? 0 : x[i]) - real_log1p(real_exp(-fabs(x[i])));
+        y[i] = -real_softplus(-x[i]);
 }
 
 static void backward(const struct layer_pass *pass)

@@ -2,24 +2,26 @@
 #include "core/layer.h"
 #include "core/real/functions.h"
 
-/* e = eˣ gives t = n / (n + 2) with n = e (e + 2); from x = 20 on t is 1. */
-struct mish {
-    real tanh;       /* t */
-    real complement; /* 1 - t */
-    real sigmoid;    /* σ(x) */
-};
-
-static struct mish mish_of(real x)
+/* n = e (e + 2) with e = eˣ gives t = n / (n + 2) and 1 - t = 2 / (n + 2); from x = 20 on t is 1. */
+static real exponential(real x)
 {
-    real e = real_exp(x > 20 ? 20 : x);
+    return real_exp(real_select(x > 20, 20, x));
+}
+
+static real value(real x)
+{
+    real e = exponential(x);
     real n = e * (e + 2);
-    return (struct mish){n / (n + 2), 2 / (n + 2), e / (1 + e)};
+    return x * (n / (n + 2));
 }
 
 static real derivative(real x)
 {
-    struct mish m = mish_of(x);
-    return m.tanh + x * m.complement * (1 + m.tanh) * m.sigmoid;
+    real e = exponential(x);
+    real n = e * (e + 2);
+    real inverse = 1 / (n + 2);
+    real t = n * inverse;
+    return t + x * (2 * inverse) * (1 + t) * (e / (1 + e));
 }
 
 static void forward(const struct layer_pass *pass)
@@ -27,7 +29,7 @@ static void forward(const struct layer_pass *pass)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = x[i] * mish_of(x[i]).tanh;
+        y[i] = value(x[i]);
 }
 
 static void backward(const struct layer_pass *pass)

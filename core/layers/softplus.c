@@ -24,7 +24,7 @@ static void forward(const struct layer_pass *pass)
     const real *x = pass->inputs[0].data;
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = beta * x[i] > threshold ? x[i] : real_log1p(real_exp(beta * x[i])) / beta;
+        y[i] = real_select(beta * x[i] > threshold, x[i], real_softplus(beta * x[i]) / beta);
 }
 
 static void backward(const struct layer_pass *pass)
@@ -36,7 +36,7 @@ static void backward(const struct layer_pass *pass)
     const real *dy = pass->output_gradients[0].data;
     real *dx = pass->input_gradients[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        dx[i] = beta * x[i] > threshold ? dy[i] : dy[i] * real_sigmoid(beta * x[i]);
+        dx[i] = dy[i] * real_select(beta * x[i] > threshold, 1, real_sigmoid(beta * x[i]));
 }
 
 /* y jumps by 2e-9 at the default threshold. */

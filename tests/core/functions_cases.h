@@ -12,26 +12,35 @@ static long double sigmoid_reference(long double x)
     return 1 / (1 + expl(-x));
 }
 
-/* The greatest errors in units in the last place, with and without fused multiply-add. */
+static long double softplus_reference(long double x)
+{
+    return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x)));
+}
+
+#if REAL_BITS == 32
+#define EXP_LOW -103
+#define EXP_HIGH 88.7
+#else
+#define EXP_LOW -745
+#define EXP_HIGH 709.7
+#endif
+
 static const struct function {
     const char *name;
     real (*function)(real x);
     long double (*reference)(long double x);
-    double bound;
-    double low; /* where the result is neither 0 nor infinite */
+    double bound; /* of the error, in units in the last place; with and without fused multiply-add */
+    double low;   /* where the result is neither 0 nor infinite */
     double high;
 } functions[] = {
-#if REAL_BITS == 32
-    {"exp", real_exp, expl, 1.1, -103, 88.7},   {"expm1", real_expm1, expm1l, 1.4, -103, 88.7},
-    {"log", real_log, logl, 0.95, 0, 3.4e38},   {"log1p", real_log1p, log1pl, 0.9, -0.999, 3.4e38},
-    {"tanh", real_tanh, tanhl, 1.4, -100, 100}, {"sigmoid", real_sigmoid, sigmoid_reference, 2.4, -103, 88},
-    {"erf", real_erf, erfl, 1.5, -10, 10},
-#else
-    {"exp", real_exp, expl, 1.1, -745, 709.7},  {"expm1", real_expm1, expm1l, 1.75, -745, 709.7},
-    {"log", real_log, logl, 0.95, 0, 1.7e308},  {"log1p", real_log1p, log1pl, 0.9, -0.999, 1.7e308},
-    {"tanh", real_tanh, tanhl, 1.4, -100, 100}, {"sigmoid", real_sigmoid, sigmoid_reference, 2.4, -745, 709},
+    {"exp", real_exp, expl, 1.1, EXP_LOW, EXP_HIGH},
+    {"expm1", real_expm1, expm1l, 1.75, EXP_LOW, EXP_HIGH},
+    {"log", real_log, logl, 0.9, 0, (double)REAL_MAX},
+    {"log1p", real_log1p, log1pl, 0.9, -0.999, (double)REAL_MAX},
+    {"softplus", real_softplus, softplus_reference, 1.75, EXP_LOW, EXP_HIGH},
+    {"sigmoid", real_sigmoid, sigmoid_reference, 2.5, EXP_LOW, EXP_HIGH},
+    {"tanh", real_tanh, tanhl, 1.4, -100, 100},
     {"erf", real_erf, erfl, 1.6, -10, 10},
-#endif
 };
 enum { FUNCTION_COUNT = sizeof(functions) / sizeof(functions[0]), POINTS = 200000 };
 
@@ -86,7 +95,7 @@ static void errors_are_bounded(void **unused)
                 at = x;
             }
         }
-        print_message("%-7s %.2f units in the last place, at %a\n", functions[f].name, worst, (double)at);
+        print_message("%-8s %.2f units in the last place, at %a\n", functions[f].name, worst, (double)at);
         assert_true(worst <= functions[f].bound);
     }
 }
@@ -135,6 +144,10 @@ static void special_values(void **unused)
         {"tanh", real_tanh, -zero, -zero},
         {"tanh", real_tanh, infinity, 1},
         {"tanh", real_tanh, -REAL_MAX, -1},
+        {"softplus", real_softplus, infinity, infinity},
+        {"softplus", real_softplus, REAL_MAX, REAL_MAX},
+        {"softplus", real_softplus, -infinity, 0},
+        {"softplus", real_softplus, -REAL_MAX, 0},
         {"sigmoid", real_sigmoid, zero, half},
         {"sigmoid", real_sigmoid, infinity, 1},
         {"sigmoid", real_sigmoid, REAL_MAX, 1},
