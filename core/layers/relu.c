@@ -1,21 +1,16 @@
-/* x where x > 0, 0 elsewhere; NaN stays NaN. */
+#include "core/layers/relu.h"
+
 #include "core/layers/kinks.h"
 
 static void forward(const struct layer_pass *pass)
 {
-    const real *x = pass->inputs[0].data;
-    real *y = pass->outputs[0].data;
-    for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        y[i] = x[i] <= 0 ? 0 : x[i];
+    relu_forward(pass->inputs[0].data, pass->outputs[0].data, pass->outputs[0].count);
 }
 
 static void backward(const struct layer_pass *pass)
 {
-    const real *y = pass->outputs[0].data;
-    const real *dy = pass->output_gradients[0].data;
-    real *dx = pass->input_gradients[0].data;
-    for (int64_t i = 0; i < pass->outputs[0].count; i++)
-        dx[i] = y[i] <= 0 ? 0 : dy[i];
+    relu_backward(pass->outputs[0].data, pass->output_gradients[0].data, pass->input_gradients[0].data,
+                  pass->outputs[0].count);
 }
 
 LAYER_OPS(ReLU) = {
