@@ -148,10 +148,82 @@ static int64_t row_offset(const struct convolution *c, const struct columns_map 
     return d < 0 || h < 0 ? -1 : (d * c->big[1] + h) * c->big[2];
 }
 
+/* Whether small is as large as big and moves with it (a 3x3 kernel with padding 1): a row of columns then is
+ * the channel itself, shifted, with zeros where the shift runs over an edge. */
+static bool is_shift(const struct convolution *c)
+{
+    bool shift = c->mode == PADDING_ZEROS && c->kernel[0] == 1 && c->big[0] == 1 && c->small[0] == 1;
+    for (int d = 1; d < 3; d++)
+        shift = shift && c->stride[d] == 1 && c->small[d] == c->big[d];
+    return shift && c->before[0] == 0;
+}
+
+/* By how much, and the part [low, high) of the positions that stays inside the channel. */
+struct shift {
+    int64_t columns;
+    int64_t offset;
+    int64_t low;
+    int64_t high;
+};
+
+static struct shift shift_of(const struct convolution *c, struct tap tap, int64_t first, int64_t count)
+{
+    int64_t rows = tap.h * c->dilation[1] - c->before[1];
+    struct shift s = {.columns = tap.w * c->dilation[2] - c->before[2]};
+    s.offset = rows * c->big[2] + s.columns;
+    s.low = first > -s.offset ? first : -s.offset;
+    s.high = c->big[1] * c->big[2] - s.offset;
+    s.high = s.high < first + count ? s.high : first + count;
+    if (s.low > s.high)
+        s.low = s.high = first;
+    return s;
+}
+
+/* Zeros at the edge that the shift runs over, in every row that positions [first, first + count) touch. */
+static void clear_edge(const struct convolution *c, const struct shift *s, int64_t first, int64_t count,
+                       real *column)
+{
+    int64_t width = c->big[2];
+    int64_t from = s->columns < 0 ? 0 : width - s->columns;
+    int64_t to = s->columns < 0 ? -s->columns : width;
+    from = from > 0 ? from : 0;
+    to = to < width ? to : width;
+    for (int64_t row = first / width * width; row < first + count; row += width)
+        for (int64_t p = row + from; p < row + to; p++)
+            if (p >= first && p < first + count)
+                column[p - first] = 0;
+}
+
+static void read_shifted(const struct convolution *c, struct tap tap, const real *channel, int64_t first,
+                         int64_t count, real *column)
+{
+    struct shift s = shift_of(c, tap, first, count);
+    for (int64_t p = first; p < s.low; p++)
+        column[p - first] = 0;
+    for (int64_t p = s.low; p < s.high; p++)
+        column[p - first] = channel[p + s.offset];
+    for (int64_t p = s.high; p < first + count; p++)
+        column[p - first] = 0;
+    clear_edge(c, &s, first, count, column);
+}
+
+static void add_shifted(const struct convolution *c, struct tap tap, real *channel, int64_t first,
+                        int64_t count, real *column)
+{
+    struct shift s = shift_of(c, tap, first, count);
+    clear_edge(c, &s, first, count, column);
+    for (int64_t p = s.low; p < s.high; p++)
+        channel[p + s.offset] += column[p - first];
+}
+
 /* One row of the column matrix: a channel through one tap at positions [first, first + count). */
 void VARIANT(columns_read)(const struct convolution *c, const struct columns_map *map, struct tap tap,
                            const real *channel, int64_t first, int64_t count, real *column)
 {
+    if (is_shift(c)) {
+        read_shifted(c, tap, channel, first, count, column);
+        return;
+    }
     const struct stretch stretch = stretch_of(c, map, tap);
     for (struct walk walk = begin_walk(c, first, count); walk.left > 0; next_row(c, &walk)) {
         int64_t offset = row_offset(c, map, tap, &walk);
@@ -165,8 +237,12 @@ void VARIANT(columns_read)(const struct convolution *c, const struct columns_map
 }
 
 void VARIANT(columns_add)(const struct convolution *c, const struct columns_map *map, struct tap tap,
-                          real *channel, int64_t first, int64_t count, const real *column)
+                          real *channel, int64_t first, int64_t count, real *column)
 {
+    if (is_shift(c)) {
+        add_shifted(c, tap, channel, first, count, column);
+        return;
+    }
     const struct stretch stretch = stretch_of(c, map, tap);
     for (struct walk walk = begin_walk(c, first, count); walk.left > 0; next_row(c, &walk)) {
         int64_t offset = row_offset(c, map, tap, &walk);

@@ -28,8 +28,8 @@ struct tap VARIANT(columns_tap)(const struct convolution *c, int64_t index);
 /* Reads what positions [first, first + count) see of a channel through a tap. */
 void VARIANT(columns_read)(const struct convolution *c, const struct columns_map *map, struct tap tap,
                            const real *channel, int64_t first, int64_t count, real *column);
-/* The way back: adds such a row to the channel. */
+/* The way back: adds such a row to the channel; zeroes what of it falls into the padding. */
 void VARIANT(columns_add)(const struct convolution *c, const struct columns_map *map, struct tap tap,
-                          real *channel, int64_t first, int64_t count, const real *column);
+                          real *channel, int64_t first, int64_t count, real *column);
 
 #endif

@@ -127,8 +127,8 @@ static const real *columns_of(const struct work *w, const struct tile *tile, int
         struct tap tap = VARIANT(columns_tap)(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
             VARIANT(columns_read)
-            (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
-             tile->count, column);
+        (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
+         tile->count, column);
     }
     *leading = tile_columns(tile);
     return w->columns;
@@ -137,13 +137,13 @@ static const real *columns_of(const struct work *w, const struct tile *tile, int
 /* The way back: adds a tile of columns to big. */
 static void scatter_columns(const struct work *w, const struct tile *tile, int64_t group, real *big)
 {
-    const real *column = w->columns;
+    real *column = w->columns;
     for (int64_t r = 0; r < w->sizes.rows; r++) {
         struct tap tap = VARIANT(columns_tap)(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
             VARIANT(columns_add)
-            (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
-             tile->count, column);
+        (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
+         tile->count, column);
     }
 }
 
