@@ -5,6 +5,7 @@
 #include <stability/stability.h>
 
 #include <cblas.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,7 @@ int main(int count, char **arguments)
     struct stability_member sizes[DEPTH][2];
     struct stability_named_tensor weights[2 * DEPTH], data[2];
     struct stability_error error = {0};
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* as the server does */
     int runs = count > 1 ? (int)strtol(arguments[1], NULL, 10) : 101;
     if (runs < 1 || runs > MOST_RUNS || !stability_initialize(&error))
         return 2;
