@@ -124,7 +124,7 @@ __attribute__((always_inline)) static inline void derive(const struct loss_pass 
 
 static real clamped_log(real x)
 {
-    real value = log(x);
+    real value = real_log(x);
     return value < -100 ? -100 : value; /* so that NaN stays NaN */
 }
 
@@ -170,13 +170,13 @@ LOSS_OPS(BCELoss) = {
 /* (1 - t) x + (1 + (positive - 1) t) log(1 + e⁻ˣ) */
 static real logit_term(real x, real t, real positive)
 {
-    real softplus = (x < 0 ? -x : 0) + log1p(exp(-fabs(x)));
+    real softplus = real_softplus(-x);
     return (1 - t) * x + (1 + (positive - 1) * t) * softplus;
 }
 
 static real logit_derivative(real x, real t, real positive)
 {
-    real sigmoid = 1 / (1 + exp(-x));
+    real sigmoid = real_sigmoid(x);
     return (positive * t + 1 - t) * sigmoid - positive * t;
 }
 
