@@ -53,25 +53,50 @@ static void derivatives(const struct layer_ops *ops, const struct layer_pass *pa
     ops->backward(&chunk);
 }
 
+/* Walks through the units of a tensor (outer, units, inner), element by element. */
+struct unit_walk {
+    int64_t units;
+    int64_t inner;
+    int64_t unit;
+    int64_t left; /* elements until the unit changes */
+};
+
+static void mark_alive(struct unit_walk *w, const real *derivative, int64_t count, bool *alive)
+{
+    for (int64_t i = 0; i < count;) {
+        int64_t run = w->inner == 1 ? w->units - w->unit : w->left;
+        run = run < count - i ? run : count - i;
+        if (w->inner == 1) {
+            for (int64_t k = 0; k < run; k++)
+                alive[w->unit + k] |= derivative[i + k] != 0;
+            w->unit += run;
+        } else {
+            bool any = false;
+            for (int64_t k = 0; k < run; k++)
+                any |= derivative[i + k] != 0;
+            alive[w->unit] |= any;
+            w->left -= run;
+            w->unit += w->left == 0;
+            w->left = w->left == 0 ? w->inner : w->left;
+        }
+        w->unit = w->unit == w->units ? 0 : w->unit;
+        i += run;
+    }
+}
+
 int64_t VARIANT(activation_derivatives)(const struct layer_ops *ops, const struct layer_pass *pass,
                                         int64_t units, int64_t inner, double threshold, bool *unit_alive)
 {
     real derivative[CHUNK];
+    struct unit_walk walk = {units, inner, 0, inner};
     int64_t below = 0;
     int64_t total = pass->outputs[0].count;
     for (int64_t start = 0; start < total; start += CHUNK) {
         int64_t count = total - start < CHUNK ? total - start : CHUNK;
         derivatives(ops, pass, start, count, derivative);
-        int64_t unit = start / inner % units;
-        int64_t left = inner - start % inner;
-        for (int64_t i = 0; i < count; i++) {
-            below += fabs((double)derivative[i]) < threshold;
-            unit_alive[unit] |= derivative[i] != 0;
-            if (--left == 0) {
-                left = inner;
-                unit = unit + 1 == units ? 0 : unit + 1;
-            }
-        }
+        for (int64_t i = 0; i < count; i++)
+            below += fabs(derivative[i]) < (real)threshold;
+        mark_alive(&walk, derivative, count, unit_alive);
     }
     return below;
 }
