@@ -84,7 +84,7 @@ static void measure_request(const char *name, struct text text)
         struct stability_limits limits = {0};
         struct stability_error error = {0};
         struct input_position where;
-        const struct input_body body = {copy, text.length};
+        const struct input_body body = {.json = copy, .length = text.length};
         memcpy(copy, text.bytes, text.length);
         double start = seconds();
         struct input_request *request = input_request_parse(&body, INPUT_DIAGNOSE, &limits, &where, &error);

@@ -50,11 +50,11 @@ static int print(const struct diagnosis *diagnosis)
     return diagnosis->fails ? COMMAND_FINDINGS : COMMAND_SUCCESS;
 }
 
-/* Diagnoses the request that `body` holds and prints its report. */
-static int check(const char *file, const struct buffer *body, const struct report_choice *choice)
+/* Diagnoses the request that `body` holds, with the weights in a file of their own if there are any, and
+ * prints its report. */
+static int check(const char *file, const struct input_body *body, const struct report_choice *choice)
 {
-    const struct diagnosis_call call = {
-        .body = {body->data, body->length}, .choice = *choice, .limits = stability_default_limits};
+    const struct diagnosis_call call = {.body = *body, .choice = *choice, .limits = stability_default_limits};
     struct diagnosis diagnosis = {0};
     int status;
     if (diagnosis_run(&call, &diagnosis)) {
@@ -72,6 +72,7 @@ int command_check(int count, char *const *arguments)
     struct stability_error error = {0};
     struct report_choice choice = {0};
     struct buffer body = {0};
+    struct buffer weights = {0};
     int status;
     if (!usage_read(&config, CONFIG_CHECK, count, arguments, &status)) {
         return status;
@@ -79,8 +80,11 @@ int command_check(int count, char *const *arguments)
     input_initialize();
     bool ready = report_choose_format(&choice, config.format, &error) &&
                  report_choose_fail_on(&choice, config.fail_on, &error) && stability_initialize(&error) &&
-                 read_file(config.file, &body, &error);
-    status = ready ? check(config.file, &body, &choice) : usage_fail(NULL, &error);
+                 read_file(config.file, &body, &error) &&
+                 (config.weights == NULL || read_file(config.weights, &weights, &error));
+    const struct input_body input = {body.data, body.length, weights.data, weights.length};
+    status = ready ? check(config.file, &input, &choice) : usage_fail(NULL, &error);
+    buffer_free(&weights);
     buffer_free(&body);
     return status;
 }

@@ -49,6 +49,8 @@ static const struct option options[] = {
      "output format of the report"},
     {"fail-on", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, fail_on), "error", 0, 0, "SEVERITY",
      "exit with 1 from findings of this severity on: error, warning or info"},
+    {"weights", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, weights), NULL, 0, 0, "FILE",
+     "weights in a safetensors file, in place of those in the request"},
     {"help", KIND_FLAG, CONFIG_SERVE | CONFIG_CHECK | CONFIG_HEALTHCHECK, offsetof(struct config, help),
      "false", 0, 0, NULL, "show these options"},
 };

@@ -27,8 +27,9 @@ struct config {
     int64_t log_level; /* enum log_level */
     const char *format;
     const char *fail_on;
-    const char *file; /* the argument of `check` */
-    bool help;        /* --help was given */
+    const char *weights; /* a file; NULL: none */
+    const char *file;    /* the argument of `check` */
+    bool help;           /* --help was given */
 };
 
 /* Fills `config` from the defaults, the environment (serve and healthcheck only; an empty variable counts as

@@ -4,6 +4,7 @@
 #include "server/input/model.h"
 #include "server/input/options.h"
 #include "server/input/reader.h"
+#include "server/input/safetensors.h"
 #include "server/input/structure.h"
 #include "server/input/tensors.h"
 
@@ -45,10 +46,22 @@ static bool read_request(struct reader *reader, const json_t *structure, enum in
         {NULL, NULL, 0, false}};
     struct node root = reader_node(reader, structure);
     if (root.kind != NODE_OBJECT) {
-        return reader_expected(reader, "a request, which is an object,", &root);
+        return reader_expected(reader, "a request, which is an object", &root);
     }
     return reader_members(reader, &root, "the request",
                           purpose == INPUT_GRADCHECK ? gradcheck_fields : diagnose_fields, request);
+}
+
+static bool read_weights_file(const struct input_body *body, struct reader *reader, const json_t *structure,
+                              struct input_request *request)
+{
+    if (json_object_get(structure, "weights") != NULL) {
+        return stability_fail(reader->error, STABILITY_ERROR_INVALID_VALUE, "/weights",
+                              "weights come in the request's member 'weights' or in a safetensors file, not "
+                              "in both");
+    }
+    return safetensors_read(body->weights, body->weights_length, reader->limits, reader->owner,
+                            &request->request.weights, reader->error);
 }
 
 static bool parse(const struct input_body *body, enum input_purpose purpose,
@@ -67,7 +80,10 @@ static bool parse(const struct input_body *body, enum input_purpose purpose,
     request->request.options = stability_default_options;
     request->request.options.limits = *limits;
     request->gradcheck = stability_default_gradcheck_options;
-    return read_request(&reader, storage->document.structure, purpose, request);
+    if (!read_request(&reader, storage->document.structure, purpose, request)) {
+        return false;
+    }
+    return body->weights == NULL || read_weights_file(body, &reader, storage->document.structure, request);
 }
 
 void input_initialize(void)

@@ -9,11 +9,13 @@
 /* What the request is for: a gradient check has the members `gradients` and `options.gradcheck` besides. */
 enum input_purpose { INPUT_DIAGNOSE, INPUT_GRADCHECK };
 
-/* The bytes of a request. They may be changed where they are long: base64 is decoded where it stands, so that
- * weights are in memory once. */
+/* The bytes of a request. They may be changed where they are long, so that weights are in memory once: base64
+ * is decoded where it stands, and what is in a file is aligned. */
 struct input_body {
     char *json;
     size_t length;
+    char *weights; /* a safetensors file; NULL: weights are in the JSON, if anywhere */
+    size_t weights_length;
 };
 
 struct input_request {

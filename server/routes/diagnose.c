@@ -1,11 +1,11 @@
 #include "server/diagnosis.h"
+#include "server/input/container.h"
 #include "server/routes/routes.h"
 
 static void answer(const struct http_request *request, enum input_purpose purpose,
                    struct http_response *response)
 {
-    const struct diagnosis_call call = {
-        .body = {request->body, request->body_length},
+    struct diagnosis_call call = {
         .purpose = purpose,
         .threads = pool_threads(request->service->pool),
         .choice = request->choice,
@@ -16,7 +16,9 @@ static void answer(const struct http_request *request, enum input_purpose purpos
         .context = request->context,
     };
     struct diagnosis diagnosis = {0};
-    if (diagnosis_run(&call, &diagnosis)) {
+    if (container_open(request->body, request->body_length, request->boundary, &call.body,
+                       &diagnosis.error) &&
+        diagnosis_run(&call, &diagnosis)) {
         response->status = diagnosis.fails ? 412 : 200;
         response->media_type = request->choice.format->media_type;
         response->body = diagnosis.body;

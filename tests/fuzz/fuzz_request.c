@@ -38,8 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *copy = malloc(size + (size == 0));
     require(copy != NULL);
     memcpy(copy, data, size);
-    struct input_request *request =
-        input_request_parse(&(struct input_body){copy, size}, INPUT_DIAGNOSE, &limits, &where, &error);
+    struct input_request *request = input_request_parse(&(struct input_body){.json = copy, .length = size},
+                                                        INPUT_DIAGNOSE, &limits, &where, &error);
     require((request == NULL) == (error.code != STABILITY_OK));
     require((error.code != STABILITY_OK) == (error.message[0] != '\0'));
     require(!where.known ||

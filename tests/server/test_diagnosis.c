@@ -28,7 +28,7 @@ static const char request[] =
 /* The body is too short for any of it to be changed. */
 static struct diagnosis_call call_for(const char *body, const char *format)
 {
-    return (struct diagnosis_call){.body = {(char *)(uintptr_t)body, strlen(body)},
+    return (struct diagnosis_call){.body = {.json = (char *)(uintptr_t)body, .length = strlen(body)},
                                    .threads = 1,
                                    .choice.format = format_find(format),
                                    .limits = stability_default_limits};

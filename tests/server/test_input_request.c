@@ -42,7 +42,7 @@ static struct input_request *parse_text(const char *text, size_t length,
                                         const struct stability_limits *kept_to, struct input_position *where,
                                         struct stability_error *error)
 {
-    const struct input_body body = {(char *)(uintptr_t)text, length};
+    const struct input_body body = {.json = (char *)(uintptr_t)text, .length = length};
     return input_request_parse(&body, INPUT_DIAGNOSE, kept_to, where, error);
 }
 

@@ -81,8 +81,9 @@ static bool check_case(const char *frame, const char *line)
     struct body body = make_body(frame, line + used + 1);
     struct stability_error error = {0};
     struct input_position where;
-    struct input_request *request = input_request_parse(&(struct input_body){body.bytes, body.length},
-                                                        INPUT_DIAGNOSE, &limits, &where, &error);
+    struct input_request *request =
+        input_request_parse(&(struct input_body){.json = body.bytes, .length = body.length}, INPUT_DIAGNOSE,
+                            &limits, &where, &error);
     char found_pointer[512] = "-";
     char found_offset[32] = "-";
     if (error.pointer[0] != '\0') {
