@@ -272,4 +272,27 @@ static inline real real_erf(real x)
     return real_select(a < 1, x + x * p, copysign(outside, x));
 }
 
+/* ---- the standard normal distribution */
+
+struct real_normal {
+    real distribution; /* Φ(x), with an error below one unit in the last place of 1 */
+    real density;      /* φ(x) */
+};
+
+static inline struct real_normal real_normal(real x)
+{
+    const real density_at_0 = (real)0.39894228040143267794; /* 1/√(2π) */
+    real e = real_exp((real)-0.5 * x * x);
+#if REAL_BITS == 32
+    real t = 1 / (1 + 0.23F * fabsf(x));
+    real tail = e * t *
+                REAL_POLYNOMIAL(t, 0.091828834929F, 0.090073106325F, 0.10169988499F, 0.010156636085F,
+                                0.23834784419F, -0.22290057731F, 0.26386125294F, -0.073066989705F);
+    real distribution = real_select(x < 0, tail, 1 - tail);
+#else
+    real distribution = 0.5 * (1 + real_erf(x * 0.70710678118654752440));
+#endif
+    return (struct real_normal){distribution, density_at_0 * e};
+}
+
 #endif

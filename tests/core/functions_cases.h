@@ -168,11 +168,31 @@ static void special_values(void **unused)
         assert_true(isnan(functions[f].function(NAN)));
 }
 
+static void normal_distribution(void **unused)
+{
+    (void)unused;
+    if (!is_precise())
+        skip();
+    const long double root = sqrtl(0.5L), density_at_0 = 0.39894228040143267793994605993438L;
+    for (int i = -20000; i <= 20000; i++) {
+        real x = (real)i / 2000;
+        struct real_normal normal = real_normal(x);
+        long double distribution = erfcl(-(long double)x * root) / 2;
+        long double density = density_at_0 * expl(-(long double)x * (long double)x / 2);
+        assert_true(fabsl((long double)normal.distribution - distribution) <= (long double)REAL_EPSILON);
+        assert_true(fabsl((long double)normal.density - density) <= (long double)REAL_EPSILON);
+    }
+    assert_true(real_normal(INFINITY).distribution == 1 && real_normal(INFINITY).density == 0);
+    assert_true(real_normal(-INFINITY).distribution == 0 && real_normal(-INFINITY).density == 0);
+    assert_true(isnan(real_normal(NAN).distribution) && isnan(real_normal(NAN).density));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_are_bounded),
         cmocka_unit_test(special_values),
+        cmocka_unit_test(normal_distribution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
