@@ -275,7 +275,7 @@ static inline real real_erf(real x)
 /* ---- the standard normal distribution */
 
 struct real_normal {
-    real distribution; /* Φ(x), with an error below one unit in the last place of 1 */
+    real distribution; /* Φ(x), with an error below 2 REAL_EPSILON */
     real density;      /* φ(x) */
 };
 
