@@ -261,33 +261,80 @@ struct stretch {
     struct taps taps;
 };
 
-static void stretch_forward(const struct stretch *s, const real *x, real *y)
+/* Where inner is 1: from and to one row. */
+static void row_forward(const struct stretch *s, const real *x, real *y)
 {
     int count = s->taps.count;
-    for (int64_t outer = 0; outer < s->outer; outer++, x += s->in * s->inner)
-        for (int64_t o = 0; o < s->out; o++, y += s->inner) {
-            const int32_t *indices = s->taps.indices + o * count;
-            const real *weights = s->taps.weights + o * count;
-            for (int64_t i = 0; i < s->inner; i++)
-                y[i] = weights[0] * x[indices[0] * s->inner + i];
-            for (int t = 1; t < count; t++)
-                for (int64_t i = 0; i < s->inner; i++)
-                    y[i] += weights[t] * x[indices[t] * s->inner + i];
+    const int32_t *indices = s->taps.indices;
+    const real *weights = s->taps.weights;
+    for (int64_t o = 0; o < s->out; o++, indices += count, weights += count) {
+        real sum = weights[0] * x[indices[0]];
+        for (int t = 1; t < count; t++)
+            sum += weights[t] * x[indices[t]];
+        y[o] = sum;
+    }
+}
+
+/* A row's sums run on while the index stays, so that they need not be read back from memory. */
+static void nearest_row_backward(const struct stretch *s, const real *dy, real *dx)
+{
+    const int32_t *indices = s->taps.indices;
+    real sum = 0;
+    for (int64_t o = 0; o < s->out; o++) {
+        sum += dy[o];
+        if (o + 1 == s->out || indices[o + 1] != indices[o]) {
+            dx[indices[o]] = sum;
+            sum = 0;
         }
+    }
+}
+
+static void row_backward(const struct stretch *s, const real *dy, real *dx)
+{
+    int count = s->taps.count;
+    const int32_t *indices = s->taps.indices;
+    const real *weights = s->taps.weights;
+    for (int64_t o = 0; o < s->out; o++, indices += count, weights += count)
+        for (int t = 0; t < count; t++)
+            dx[indices[t]] += weights[t] * dy[o];
+}
+
+/* Else: each element of a row is `inner` of them. */
+static void rows_forward(const struct stretch *s, const real *x, real *y)
+{
+    int count = s->taps.count;
+    for (int64_t o = 0; o < s->out; o++, y += s->inner)
+        for (int t = 0; t < count; t++) {
+            real weight = s->taps.weights[o * count + t];
+            const real *from = x + s->taps.indices[o * count + t] * s->inner;
+            for (int64_t i = 0; i < s->inner; i++)
+                y[i] = t == 0 ? weight * from[i] : y[i] + weight * from[i];
+        }
+}
+
+static void rows_backward(const struct stretch *s, const real *dy, real *dx)
+{
+    int count = s->taps.count;
+    for (int64_t o = 0; o < s->out; o++, dy += s->inner)
+        for (int t = 0; t < count; t++) {
+            real weight = s->taps.weights[o * count + t];
+            real *to = dx + s->taps.indices[o * count + t] * s->inner;
+            for (int64_t i = 0; i < s->inner; i++)
+                to[i] += weight * dy[i];
+        }
+}
+
+static void stretch_forward(const struct stretch *s, const real *x, real *y)
+{
+    for (int64_t outer = 0; outer < s->outer; outer++, x += s->in * s->inner, y += s->out * s->inner)
+        (s->inner == 1 ? row_forward : rows_forward)(s, x, y);
 }
 
 static void stretch_backward(const struct stretch *s, const real *dy, real *dx)
 {
-    int count = s->taps.count;
     memset(dx, 0, (size_t)(s->outer * s->in * s->inner) * sizeof(real));
-    for (int64_t outer = 0; outer < s->outer; outer++, dx += s->in * s->inner)
-        for (int64_t o = 0; o < s->out; o++, dy += s->inner)
-            for (int t = 0; t < count; t++) {
-                real weight = s->taps.weights[o * count + t];
-                real *to = dx + s->taps.indices[o * count + t] * s->inner;
-                for (int64_t i = 0; i < s->inner; i++)
-                    to[i] += weight * dy[i];
-            }
+    for (int64_t outer = 0; outer < s->outer; outer++, dx += s->in * s->inner, dy += s->out * s->inner)
+        (s->inner > 1 ? rows_backward : s->taps.count == 1 ? nearest_row_backward : row_backward)(s, dy, dx);
 }
 
 /* The passes of both directions, with the tensors between them in turn in one of two buffers. */
