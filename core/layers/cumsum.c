@@ -21,8 +21,18 @@ static bool shape(struct layer_shapes *s)
     return dimension_check(s, "dim", cumsum->dim, s->inputs[0].rank) && layer_shape_same(s);
 }
 
-/* Columns of `size` elements, `stride` apart; a negative one walks from the end. */
-static void accumulate(const real *from, real *to, int64_t columns, int64_t size, int64_t stride)
+/* A column of `size` elements that are `stride` apart; a negative one walks from the end. */
+static void accumulate(const real *from, real *to, int64_t size, int64_t stride)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < size; k++) {
+        sum += (double)from[k * stride];
+        to[k * stride] = (real)sum;
+    }
+}
+
+/* Several columns side by side. */
+static void accumulate_columns(const real *from, real *to, int64_t columns, int64_t size, int64_t stride)
 {
     double sums[COLUMNS] = {0};
     for (int64_t k = 0; k < size; k++, from += stride, to += stride)
@@ -38,11 +48,14 @@ static void run(const struct layer_pass *pass, const real *from, real *to, bool 
     struct dimension_layout layout = dimension_layout(&pass->outputs[0].shape, cumsum->dim);
     int64_t block = layout.size * layout.inner;
     int64_t last = from_the_end ? block - layout.inner : 0;
+    int64_t stride = from_the_end ? -layout.inner : layout.inner;
     for (int64_t o = 0; o < layout.outer && block > 0; o++, from += block, to += block)
         for (int64_t i = 0; i < layout.inner; i += COLUMNS) {
             int64_t columns = layout.inner - i < COLUMNS ? layout.inner - i : COLUMNS;
-            accumulate(from + last + i, to + last + i, columns, layout.size,
-                       from_the_end ? -layout.inner : layout.inner);
+            if (columns == 1)
+                accumulate(from + last + i, to + last + i, layout.size, stride);
+            else
+                accumulate_columns(from + last + i, to + last + i, columns, layout.size, stride);
         }
 }
 

@@ -19,6 +19,14 @@ static void forward(const struct layer_pass *pass)
     reduction_greatest(pass, &kept);
 }
 
+static double count_equal(const real *x, int64_t count, real y)
+{
+    int64_t equal = 0;
+    for (int64_t i = 0; i < count; i++)
+        equal += x[i] == y;
+    return (double)equal;
+}
+
 /* How many elements are the greatest, for each element of the output. */
 static void count_ties(const struct layer_pass *pass, const struct stability_shape *kept, double *ties)
 {
@@ -29,8 +37,12 @@ static void count_ties(const struct layer_pass *pass, const struct stability_sha
          more = broadcast_next(&walk)) {
         const real *x = (const real *)pass->inputs[0].data + walk.whole;
         const real *y = (const real *)pass->outputs[0].data + walk.operand[0];
-        for (int64_t i = 0; i < walk.row; i++)
-            ties[walk.operand[0] + i * walk.step[0]] += x[i] == y[i * walk.step[0]];
+        double *tied = ties + walk.operand[0];
+        if (walk.step[0] == 0)
+            *tied += count_equal(x, walk.row, *y);
+        else
+            for (int64_t i = 0; i < walk.row; i++)
+                tied[i] += x[i] == y[i];
     }
 }
 
@@ -46,10 +58,14 @@ static void backward(const struct layer_pass *pass)
         real *dx = (real *)pass->input_gradients[0].data + walk.whole;
         const real *y = (const real *)pass->outputs[0].data + walk.operand[0];
         const real *dy = (const real *)pass->output_gradients[0].data + walk.operand[0];
-        for (int64_t i = 0; i < walk.row; i++) {
-            int64_t k = i * walk.step[0];
-            dx[i] = (x[i] == y[k] ? dy[k] : 0) / (real)ties[walk.operand[0] + k];
-        }
+        const double *tied = ties + walk.operand[0];
+        const real greatest = *y, share = *dy / (real)*tied, none = 0 / (real)*tied;
+        if (walk.step[0] == 0)
+            for (int64_t i = 0; i < walk.row; i++)
+                dx[i] = x[i] == greatest ? share : none;
+        else
+            for (int64_t i = 0; i < walk.row; i++)
+                dx[i] = (x[i] == y[i] ? dy[i] : 0) / (real)tied[i];
     }
 }
 

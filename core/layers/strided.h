@@ -73,43 +73,35 @@ static inline bool strided_join(const struct strided *to, const struct strided *
 static inline void strided_row(int64_t count, real *to, int64_t to_stride, const real *from,
                                int64_t from_stride)
 {
+    const real first = *from;
     if (to_stride == 1 && from_stride == 1)
         memcpy(to, from, (size_t)count * sizeof(real));
     else if (to_stride == 1 && from_stride == 0)
         for (int64_t i = 0; i < count; i++)
-            to[i] = *from;
+            to[i] = first;
     else
         for (int64_t i = 0; i < count; i++)
             to[i * to_stride] = from[i * from_stride];
 }
 
-/* Two dimensions, in tiles: for a transposition, of whose two sides only one can be walked in order. */
-static inline void strided_tiles(const int64_t *sizes, const int64_t *to_strides, const int64_t *from_strides,
-                                 real *to, const real *from)
+/* A matrix whose rows lie in order in `to` and whose columns in `from`: in tiles that are transposed in the
+ * first cache, so that both sides are walked in order. */
+static inline void strided_transpose(int64_t rows, int64_t columns, real *to, int64_t to_stride,
+                                     const real *from, int64_t from_stride)
 {
-    enum { TILE = 32 };
-    for (int64_t i = 0; i < sizes[0]; i += TILE)
-        for (int64_t j = 0; j < sizes[1]; j += TILE) {
-            int64_t rows = sizes[0] - i < TILE ? sizes[0] - i : TILE;
-            int64_t columns = sizes[1] - j < TILE ? sizes[1] - j : TILE;
-            for (int64_t r = i; r < i + rows; r++)
-                for (int64_t c = j; c < j + columns; c++)
-                    to[r * to_strides[0] + c * to_strides[1]] =
-                        from[r * from_strides[0] + c * from_strides[1]];
+    enum { TILE = 32, ROW = TILE + 1 }; /* a row longer, lest all of a column falls into one cache set */
+    real tile[TILE * ROW];
+    for (int64_t r = 0; r < rows; r += TILE)
+        for (int64_t c = 0; c < columns; c += TILE) {
+            int64_t tile_rows = rows - r < TILE ? rows - r : TILE;
+            int64_t tile_columns = columns - c < TILE ? columns - c : TILE;
+            for (int64_t j = 0; j < tile_columns; j++)
+                for (int64_t i = 0; i < tile_rows; i++)
+                    tile[i * ROW + j] = from[(c + j) * from_stride + r + i];
+            for (int64_t i = 0; i < tile_rows; i++)
+                for (int64_t j = 0; j < tile_columns; j++)
+                    to[(r + i) * to_stride + c + j] = tile[i * ROW + j];
         }
-}
-
-/* The dimension to be tiled together with the last one, or -1: where the last is walked in order on one side
- * only, one that is walked in order on the other. */
-static inline int strided_partner(const struct strided_box *box)
-{
-    int last = box->rank - 1;
-    if (last < 1 || (box->to[last] == 1) == (box->from[last] == 1))
-        return -1;
-    for (int d = 0; d < last; d++)
-        if (box->to[last] == 1 ? box->from[d] == 1 : box->to[d] == 1)
-            return d;
-    return -1;
 }
 
 /* Swaps two dimensions: the order in which a box is walked does not matter. */
@@ -122,6 +114,25 @@ static inline void strided_swap(struct strided_box *box, int a, int b)
     box->sizes[b] = other.sizes[a];
     box->to[b] = other.to[a];
     box->from[b] = other.from[a];
+}
+
+/* Whether one dimension is walked in order in `to` and another one in `from`: then these become the last and
+ * the last but one. */
+static inline bool strided_is_transposition(struct strided_box *box)
+{
+    int in_to = -1, in_from = -1;
+    for (int d = 0; d < box->rank; d++) {
+        if (box->to[d] == 1)
+            in_to = d;
+        if (box->from[d] == 1)
+            in_from = d;
+    }
+    if (in_to < 0 || in_from < 0 || in_to == in_from || box->from[in_to] == 0)
+        return false;
+    int last = box->rank - 1;
+    strided_swap(box, in_to, last);
+    strided_swap(box, in_from == last ? in_to : in_from, last - 1);
+    return true;
 }
 
 /* Copies the elements of the view `from` of `source` to those of the view `to` of `destination`, which has
@@ -138,16 +149,15 @@ static inline void strided_copy(const struct strided *to_view, real *destination
         *to = *from;
         return;
     }
-    int partner = strided_partner(&box);
-    int outer = partner >= 0 ? box.rank - 2 : box.rank - 1; /* dimensions around a row or a tile */
-    if (partner >= 0)
-        strided_swap(&box, partner, outer);
+    bool transposes = strided_is_transposition(&box);
+    int last = box.rank - 1;
+    int outer = transposes ? last - 1 : last; /* dimensions around a matrix or a row */
     int64_t position[STABILITY_MAX_RANK] = {0};
     for (int d = 0; d >= 0;) {
-        if (partner >= 0)
-            strided_tiles(&box.sizes[outer], &box.to[outer], &box.from[outer], to, from);
+        if (transposes)
+            strided_transpose(box.sizes[outer], box.sizes[last], to, box.to[outer], from, box.from[last]);
         else
-            strided_row(box.sizes[outer], to, box.to[outer], from, box.from[outer]);
+            strided_row(box.sizes[last], to, box.to[last], from, box.from[last]);
         for (d = outer - 1; d >= 0; d--) {
             bool within = ++position[d] < box.sizes[d];
             int64_t steps = within ? 1 : 1 - box.sizes[d];
