@@ -110,42 +110,43 @@ static void after_forward(void *context, int index)
 
 /* ---- backward ---- */
 
-static void measure_steps(struct diagnosis *d, const struct graph_node *node, int value)
+/* Room for the profile over time of a recurrent layer, which its backward pass fills in. */
+static void begin_steps(struct diagnosis *d, int index)
 {
-    const struct tensor *gradient = &d->run.value_gradients[value];
-    int dim = node->ops->time_dim(node->attributes, &gradient->shape);
+    const struct graph_node *node = &d->run.graph->nodes[index];
+    const struct tensor *output = &d->run.values[node->first_output];
+    int dim =
+        node->backward && node->ops->time_dim ? node->ops->time_dim(node->attributes, &output->shape) : -1;
     if (dim < 0)
         return;
-    int64_t outer = 1, inner = 1;
-    for (int i = 0; i < gradient->shape.rank; i++) {
-        if (i < dim)
-            outer *= gradient->shape.sizes[i];
-        if (i > dim)
-            inner *= gradient->shape.sizes[i];
-    }
-    int64_t count = gradient->shape.sizes[dim];
+    int64_t count = output->shape.sizes[dim];
     double *steps = arena_array(&d->arena, (size_t)count, sizeof(*steps));
-    if (!steps) {
-        d->failed = true;
-        return;
-    }
-    for (int64_t t = 0; t < count; t++)
-        steps[t] = d->run.graph->kernels->norm_of_slice(gradient->data, outer, count, inner, t);
-    d->outputs[value].step_count = count;
-    d->outputs[value].steps = steps;
+    d->failed |= !steps;
+    d->run.passes[index].steps = steps;
+    d->outputs[node->first_output].step_count = steps ? count : 0;
+    d->outputs[node->first_output].steps = steps;
+}
+
+/* From squares to norms. */
+static void after_backward(void *context, int index)
+{
+    struct diagnosis *d = context;
+    double *steps = d->run.passes[index].steps;
+    int64_t count = d->outputs[d->run.graph->nodes[index].first_output].step_count;
+    for (int64_t t = 0; steps && t < count; t++)
+        steps[t] = sqrt(steps[t]);
 }
 
 static void before_backward(void *context, int index)
 {
     struct diagnosis *d = context;
     const struct graph_node *node = &d->run.graph->nodes[index];
+    begin_steps(d, index);
     for (int k = 0; k < node->output_count; k++) {
         int value = node->first_output + k;
         if (!d->run.value_gradients[value].data)
             continue;
         d->outputs[value].gradient = measure(d, &d->run.value_gradients[value]);
-        if (k == 0 && node->ops->time_dim)
-            measure_steps(d, node, value);
     }
 }
 
@@ -322,6 +323,7 @@ static bool run_and_measure(struct diagnosis *d, struct stability_error *error)
         .context = d,
         .forward = after_forward,
         .output_gradients = before_backward,
+        .backward = after_backward,
         .parameter_gradient = after_parameter,
     };
     bool done = run_open(&d->run, &d->plan->run, error);

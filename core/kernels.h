@@ -13,8 +13,6 @@ struct kernels {
     statistics_function *statistics;
     /* destination += source */
     void (*add)(void *destination, const void *source, int64_t count);
-    /* One step time * inner block of each outer block: L2 norm, for the profile over time. */
-    double (*norm_of_slice)(const void *data, int64_t outer, int64_t steps, int64_t inner, int64_t step);
     /* Derivative of an activation, through its own backward pass: marks unit_alive[u] where a derivative of
      * unit u is not 0, and returns how many elements have one below `threshold`. */
     int64_t (*activation_derivatives)(const struct layer_ops *ops, const struct layer_pass *pass,

@@ -70,6 +70,9 @@ struct layer_pass {
     const struct tensor *output_gradients;    /* data NULL: the loss does not depend on that output */
     const struct tensor *input_gradients;     /* data NULL: not wanted */
     const struct tensor *parameter_gradients; /* data NULL: not wanted, or a buffer */
+    /* Recurrent types only, backward: the engine's zeros, one for each time step, to which the square of the
+     * norm of dL/dh(t) is added, over all paths and for the top layer; NULL: not wanted. */
+    double *steps;
     void *saved;
     void *workspace;
 };

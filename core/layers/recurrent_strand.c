@@ -108,6 +108,23 @@ void VARIANT(recurrent_strand_forward)(const struct recurrent_strand *strand)
         copy_final(strand, strand->states, s->hidden, &strand->pass->outputs[2]);
 }
 
+/* Adds the square of the norm of dL/dh(t): what comes from the output and what was carried back from the next
+ * step. */
+static void measure_step(const struct recurrent_strand *strand, const real *output_gradient, int64_t time)
+{
+    const struct recurrent_sizes *s = strand->sizes;
+    const real *carried = workspace(strand, strand->layout->carried);
+    double sum = 0;
+    for (int64_t n = 0; n < s->batch; n++)
+        for (int64_t i = 0; i < s->hidden; i++) {
+            double outside =
+                output_gradient ? (double)output_gradient[(time * s->batch + n) * s->width + i] : 0;
+            double total = outside + (double)carried[n * s->hidden + i];
+            sum += total * total;
+        }
+    strand->pass->steps[time] += sum;
+}
+
 static void step_backward(const struct recurrent_strand *strand, const real *output_gradient, int64_t order)
 {
     const struct recurrent_sizes *s = strand->sizes;
@@ -195,8 +212,12 @@ void VARIANT(recurrent_strand_backward)(const struct recurrent_strand *strand, c
     start_carrying(strand, &final_gradients[1], workspace(strand, strand->layout->carried));
     if (strand->states)
         start_carrying(strand, &final_gradients[2], workspace(strand, strand->layout->carried_state));
-    for (int64_t order = s->steps - 1; order >= 0; order--)
+    bool is_top = strand->index >= (s->layers - 1) * s->directions;
+    for (int64_t order = s->steps - 1; order >= 0; order--) {
+        if (strand->pass->steps && is_top)
+            measure_step(strand, output_gradient, time_of(strand, order));
         step_backward(strand, output_gradient, order);
+    }
     parameter_gradients(strand);
     struct affine affine = affine_dense(s->rows, strand->input, strand->cell->gates * s->hidden);
     if (input_gradient)

@@ -8,17 +8,6 @@ void VARIANT(add)(void *destination, const void *source, int64_t count)
         to[i] += from[i];
 }
 
-double VARIANT(norm_of_slice)(const void *data, int64_t outer, int64_t steps, int64_t inner, int64_t step)
-{
-    double sum = 0;
-    for (int64_t o = 0; o < outer; o++) {
-        const real *slice = (const real *)data + (o * steps + step) * inner;
-        for (int64_t i = 0; i < inner; i++)
-            sum += (double)slice[i] * (double)slice[i];
-    }
-    return sqrt(sum);
-}
-
 int64_t VARIANT(first_non_finite)(const void *data, int64_t count, double *value)
 {
     const real *x = data;

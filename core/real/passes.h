@@ -8,7 +8,6 @@
 
 statistics_function VARIANT(statistics);
 void VARIANT(add)(void *destination, const void *source, int64_t count);
-double VARIANT(norm_of_slice)(const void *data, int64_t outer, int64_t steps, int64_t inner, int64_t step);
 int64_t VARIANT(activation_derivatives)(const struct layer_ops *ops, const struct layer_pass *pass,
                                         int64_t units, int64_t inner, double threshold, bool *unit_alive);
 int64_t VARIANT(first_non_finite)(const void *data, int64_t count, double *value);

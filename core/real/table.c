@@ -30,7 +30,6 @@ const struct kernels VARIANT(kernels) = {
     .losses = losses,
     .statistics = VARIANT(statistics),
     .add = VARIANT(add),
-    .norm_of_slice = VARIANT(norm_of_slice),
     .activation_derivatives = VARIANT(activation_derivatives),
     .first_non_finite = VARIANT(first_non_finite),
 };

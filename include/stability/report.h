@@ -64,7 +64,8 @@ struct stability_output_report {
     bool integer;
     const struct stability_statistics *value;    /* NULL: integers */
     const struct stability_statistics *gradient; /* NULL: the loss does not depend on it */
-    int64_t step_count; /* recurrent layers: output_gradient's norm per time step, first step first; else 0 */
+    int64_t step_count; /* recurrent layers: norm of dL/dh(t) over all paths, by time step, of the top layer;
+                           else 0 */
     const double *steps;
 };
 
@@ -128,7 +129,8 @@ struct stability_result {
 };
 
 /* A member of an object, or NULL. */
-const struct stability_result *stability_result_member(const struct stability_result *object, const char *name);
+const struct stability_result *stability_result_member(const struct stability_result *object,
+                                                       const char *name);
 
 enum stability_verdict { STABILITY_STABLE, STABILITY_WARN, STABILITY_UNSTABLE };
 
@@ -139,15 +141,15 @@ struct stability_report {
     double gradient_norm; /* L2 over all parameter gradients */
     int64_t parameter_count;
     int64_t batch_size;
-    int64_t flops; /* predicted, of one forward and one backward pass */
+    int64_t flops;         /* predicted, of one forward and one backward pass */
     int64_t planned_bytes; /* of the run, weights and data held in its precision, however they were sent */
     int64_t findings_by_severity[3];
     size_t finding_count;
     const struct stability_finding *findings;
     size_t layer_count;
     const struct stability_layer_report *layers;
-    const struct stability_result *analyses; /* an object with a member for each analysis that ran, by name; NULL: none
-                                                ran */
+    const struct stability_result *analyses; /* an object with a member for each analysis that ran, by name;
+                                                NULL: none ran */
     size_t ignored_weight_count;
     const char *const *ignored_weights; /* keys that no layer has, in their order; with options.lenient */
     enum stability_precision precision;

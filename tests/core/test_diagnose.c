@@ -235,13 +235,15 @@ static void a_recurrent_layer_has_a_profile_over_time(void **state)
     builder_string(&b, "nonlinearity", "relu");
     builder_boolean(&b, "bias", false);
     builder_weight(&b, "rnn.weight_ih_l0", SHAPE(1, 1), (double[]){1});
-    builder_weight(&b, "rnn.weight_hh_l0", SHAPE(1, 1), (double[]){0});
+    builder_weight(&b, "rnn.weight_hh_l0", SHAPE(1, 1), (double[]){0.5});
     builder_sum_of_squares(&b);
     struct stability_report *report = builder_diagnose(&b);
     const struct stability_output_report *output = &report_layer(report, "rnn")->outputs[0];
     assert_int_equal(output->step_count, STEPS);
+    /* h = 1, 2.5, 4.25; dL/dh(t) = 2 h(t) + dL/dh(t + 1) / 2, over all paths to the loss */
+    static const double expected[STEPS] = {2 + 9.25 / 2, 5 + 8.5 / 2, 8.5};
     for (int t = 0; t < STEPS; t++)
-        assert_close(output->steps[t], 2 * (t + 1), 1e-15);
+        assert_close(output->steps[t], expected[t], 1e-15);
     assert_int_equal(report_layer(report, "rnn")->output_count, 2);
     assert_string_equal(report_layer(report, "rnn")->outputs[1].name, "h_n");
     assert_null(report_layer(report, "rnn")->outputs[1].gradient);
