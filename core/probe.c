@@ -100,7 +100,7 @@ static void measure_features(struct value_probe *probe, const struct tensor *ten
         inner *= tensor->shape.sizes[d];
     int64_t places = tensor->count / units, used = units;
     int64_t apart = thin(&used, FEATURES), step = thin(&places, PLACES);
-    double squares[FEATURES], total = 0, greatest = -1;
+    double squares[FEATURES] = {0}, total = 0, greatest = -1;
     size_t count = 0;
     for (int64_t u = 0; u < used; u++) {
         double square = 0;

@@ -130,7 +130,7 @@ struct stability_options {
     bool evaluate; /* PyTorch's eval(): no dropout, running statistics */
     bool lenient;  /* load_state_dict(strict=False): weights that no layer has are ignored, and reported */
     uint64_t seed;
-    double learning_rate; /* of the plain SGD step that update ratios are reported for */
+    double learning_rate;     /* of the plain SGD step that update ratios are reported for */
     bool learning_rate_given; /* false: it is the default, which no finding judges */
     struct stability_inits init;
     size_t threshold_count;
