@@ -34,7 +34,7 @@ bool buffer_reserve(struct buffer *buffer, size_t count)
         buffer->failed = true;
         return false;
     }
-    stability_prefer_huge_pages(data + buffer->length, capacity - buffer->length);
+    stability_prefer_huge_pages(data, capacity);
     data[buffer->length] = '\0';
     buffer->data = data;
     buffer->capacity = capacity;
