@@ -37,7 +37,7 @@ static const struct option options[] = {
      "requests computed at once; default: the CPU quota"},
     {"memory", KIND_BYTES, CONFIG_SERVE, offsetof(struct config, memory), NULL, 0x1p20, 0x1p50, "BYTES",
      "memory for bodies and computations together; default: three quarters of what there is"},
-    {"max-body", KIND_BYTES, CONFIG_SERVE, offsetof(struct config, max_body), "128M", 1, 0x1p40, "BYTES",
+    {"max-body", KIND_BYTES, CONFIG_SERVE, offsetof(struct config, max_body), "256M", 1, 0x1p40, "BYTES",
      "largest request body"},
     {"timeout", KIND_SECONDS, CONFIG_SERVE, offsetof(struct config, timeout), "60", 0.1, 86400, "SECONDS",
      "time for a body to arrive, and again for its computation"},
