@@ -40,8 +40,10 @@ static bool explain(const struct layer_pass *pass, bool backward, int64_t elemen
         return true;
     }
     binary_operands(pass, element, &a, &b);
-    if (b == 0)
-        snprintf(text, size, a == 0 ? "0/0" : "division by zero: %.6g/0", a);
+    if (a == 0 && b == 0)
+        snprintf(text, size, "0/0");
+    else if (b == 0)
+        snprintf(text, size, "division by zero: %.6g/0", a);
     else
         snprintf(text, size, "%.6g / %.6g overflows " REAL_NAME, a, b);
     return true;

@@ -91,9 +91,12 @@ static void celu_forward(const struct layer_pass *pass)
     forward(pass, celu(pass));
 }
 
+/* PyTorch rounds alpha to float32 where it derives, in float64 too. */
 static void celu_backward(const struct layer_pass *pass)
 {
-    backward(pass, celu(pass));
+    struct exponential_unit unit = celu(pass);
+    unit.rate = (real)(1 / (double)(float)((const struct alpha *)pass->attributes)->alpha);
+    backward(pass, unit);
 }
 
 /* ELU has a kink where alpha is not 1, SELU always; CELU has none. */

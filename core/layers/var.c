@@ -1,5 +1,6 @@
 /* Variance over dimensions, y = Σ (x - mean)² / divisor with the number of elements less the correction as
  * divisor; y' = 2 (x - mean) / divisor. In two passes: the mean first. */
+#include "core/layers/explain.h"
 #include "core/layers/reduce.h"
 
 struct variance {
@@ -97,6 +98,17 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
+static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+{
+    (void)element;
+    int64_t count = reduction_size(pass);
+    if (backward || divisor_of(pass) != 0)
+        return false;
+    snprintf(text, size, "0/0: a variance over %lld element%s, less the correction, divides by 0",
+             (long long)count, count == 1 ? "" : "s");
+    return true;
+}
+
 LAYER_OPS(Var) = {
     .type = {"Var", "torch.var", "variance over dim", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = attributes},
@@ -105,4 +117,5 @@ LAYER_OPS(Var) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .explain = explain,
 };
