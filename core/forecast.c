@@ -178,6 +178,7 @@ static void go_forward(const struct forecaster *f, int index)
     const struct graph_node *node = &f->graph->nodes[index];
     struct forecast_layer *layer = &f->forecast->layers[index];
     double input = node->input_count > 0 ? forward_of(f, node->inputs[0]) : NAN;
+    layer->activation = -1;
     switch (kind_of(node)) {
     case AFFINE:
         describe_affine(f, index);

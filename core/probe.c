@@ -234,31 +234,48 @@ static bool rows_agree(const struct tensor *tensor, enum stability_dtype dtype, 
     return true;
 }
 
-/* Rows are compared with the first TWINS that differ from each other. Products of equal numbers may be summed
- * in another order: gradients that agree to 1e-4 are the same. */
-void probe_weight_gradient(struct probes *probes, const struct run *run, int slot)
+static bool row_is_zero(const struct tensor *tensor, enum stability_dtype dtype, int64_t row, int64_t columns)
 {
-    const struct tensor *weight = &run->parameters[slot], *gradient = &run->parameter_gradients[slot];
-    enum stability_dtype dtype = run->graph->kernels->dtype;
-    int64_t rows = weight->shape.rank >= 2 ? weight->shape.sizes[0] : 0, firsts[TWINS], twins = 0;
-    int64_t columns = rows > 0 ? weight->count / rows : 0;
-    bool doubled[TWINS] = {0};
-    if (rows < 2 || columns == 0)
-        return;
+    int64_t k = 0;
+    while (k < columns && element_at(tensor->data, dtype, row * columns + k) == 0)
+        k++;
+    return k == columns;
+}
+
+/* The fraction of rows that equal another one: in `a`, and in `b` too where that is given, ignoring zero rows
+ * where it is not. Rows are compared with the first TWINS that differ from each other. Products of equal
+ * numbers may be summed in another order: numbers of `b` that agree to 1e-4 are the same. */
+static double equal_rows(const struct tensor *a, const struct tensor *b, enum stability_dtype dtype)
+{
+    int64_t rows = a->shape.rank >= 2 ? a->shape.sizes[0] : 0, firsts[TWINS], equal = 0;
+    int64_t columns = rows > 0 ? a->count / rows : 0;
+    bool counted[TWINS] = {0};
     int first_count = 0;
+    if (rows < 2 || columns == 0)
+        return NAN;
     for (int64_t i = 0; i < rows; i++) {
         int match = 0;
-        while (match < first_count && !(rows_agree(weight, dtype, firsts[match], i, columns, 0) &&
-                                        rows_agree(gradient, dtype, firsts[match], i, columns, 1e-4)))
+        if (!b && row_is_zero(a, dtype, i, columns))
+            continue;
+        while (match < first_count && !(rows_agree(a, dtype, firsts[match], i, columns, 0) &&
+                                        (!b || rows_agree(b, dtype, firsts[match], i, columns, 1e-4))))
             match++;
         if (match < first_count) {
-            twins += doubled[match] ? 1 : 2;
-            doubled[match] = true;
+            equal += counted[match] ? 1 : 2;
+            counted[match] = true;
         } else if (first_count < TWINS) {
             firsts[first_count++] = i;
         }
     }
-    probes->weights[slot].twin_fraction = (double)twins / (double)rows;
+    return (double)equal / (double)rows;
+}
+
+void probe_weight_gradient(struct probes *probes, const struct run *run, int slot)
+{
+    const struct tensor *weight = &run->parameters[slot];
+    enum stability_dtype dtype = run->graph->kernels->dtype;
+    probes->weights[slot].twin_fraction = equal_rows(weight, &run->parameter_gradients[slot], dtype);
+    probes->weights[slot].equal_fraction = equal_rows(weight, NULL, dtype);
 }
 
 /* ---- the loss ---- */
@@ -274,16 +291,11 @@ static void measure_rows(struct loss_probe *probe, const struct tensor *tensor, 
         inner *= tensor->shape.sizes[d];
     int64_t step = thin(&samples, SAMPLES) * classes * inner;
     probe->log_sum_exp = 0;
-    probe->row_sum_error = 0;
     for (int64_t i = 0; i < samples; i++) {
-        double exponentials = 0, sum = 0;
-        for (int64_t c = 0; c < classes; c++) {
-            double x = element_at(tensor->data, dtype, i * step + c * inner);
-            exponentials += exp(x);
-            sum += x;
-        }
+        double exponentials = 0;
+        for (int64_t c = 0; c < classes; c++)
+            exponentials += exp(element_at(tensor->data, dtype, i * step + c * inner));
         probe->log_sum_exp = fmax(probe->log_sum_exp, fabs(log(exponentials)));
-        probe->row_sum_error = fmax(probe->row_sum_error, fabs(sum - 1));
     }
 }
 
@@ -302,7 +314,7 @@ bool probes_prepare(struct probes *probes, const struct graph *graph, struct are
         .values = arena_array(arena, (size_t)graph->value_count, sizeof(*probes->values)),
         .weights = arena_array(arena, (size_t)graph->parameter_slots, sizeof(*probes->weights)),
         .input_squares = arena_array(arena, (size_t)graph->model_input_count, sizeof(double)),
-        .loss = {.log_sum_exp = NAN, .row_sum_error = NAN},
+        .loss = {.log_sum_exp = NAN},
     };
     if (!probes->values || !probes->weights || !probes->input_squares)
         return false;
@@ -310,7 +322,7 @@ bool probes_prepare(struct probes *probes, const struct graph *graph, struct are
         probes->values[i] =
             (struct value_probe){.spread = NAN, .token_spread = NAN, .rms = NAN, .feature_ratio = NAN};
     for (int i = 0; i < graph->parameter_slots; i++)
-        probes->weights[i] = (struct weight_probe){NAN, NAN, NAN};
+        probes->weights[i] = (struct weight_probe){NAN, NAN, NAN, NAN};
     for (int i = 0; i < graph->model_input_count; i++)
         probes->input_squares[i] = NAN;
     return true;

@@ -7,24 +7,25 @@
 
 /* Of a value. */
 struct value_probe {
-    double spread; /* along the batch: root mean square distance of samples from their mean, relative to that
-                      of samples from 0. 0: all are the same, 1: their mean is 0 */
+    /* Along the batch: root mean square distance of samples from their mean, relative to that of samples from
+     * 0. 0: all are the same, 1: their mean is 0. */
+    double spread;
     double token_spread; /* values of rank 3: the same along dimension 1, within each sample */
     /* What a layer with weights reads of data that no other layer with weights has read before: */
     bool raw;
     double rms;
-    double feature_ratio; /* greatest root mean square of a unit over the median one of those that are not all
-                             0 */
-    int64_t feature;      /* which unit that is */
+    double
+        feature_ratio; /* greatest root mean square of a unit over the median of those that are not all 0 */
+    int64_t feature;   /* which unit that is */
 };
 
-/* Of a weight: a parameter of two or more dimensions. Rows lie along dimension 0, and columns are what is
- * left. */
+/* Of a weight: a parameter of two or more dimensions. Rows lie along dimension 0, columns are what is left.
+ */
 struct weight_probe {
-    double twin_fraction; /* rows that equal another row in their values, and in their gradients too */
-    double
-        orthogonality; /* greatest |cosine| between two rows (columns, where there are fewer), of up to 8 */
-    double length_spread; /* greatest over least length of these, less 1 */
+    double twin_fraction;  /* rows that equal another row in their values, and in their gradients too */
+    double equal_fraction; /* rows that equal another row in their values, and are not 0 */
+    double orthogonality;  /* greatest |cosine| of two of up to 8 rows (columns, where there are fewer) */
+    double length_spread;  /* greatest over least length of these, less 1 */
 };
 
 struct loss_probe {
@@ -32,7 +33,6 @@ struct loss_probe {
     struct stability_statistics target;
     double
         log_sum_exp; /* greatest |log sum_c exp(x_c)| over rows of the first input: 0 for log-probabilities */
-    double row_sum_error; /* greatest |sum_c x_c - 1|: 0 for probabilities */
 };
 
 struct probes {

@@ -109,7 +109,7 @@ static bool check_vanishing(struct rule_context *context)
     double least = INFINITY;
     for (size_t i = 0; i < layers; i++) {
         double rms = rms_of(&context->report->layers[i]);
-        if (!(rms < context->thresholds[VANISHING_RMS]))
+        if (!(rms > 0 && rms < context->thresholds[VANISHING_RMS]))
             continue;
         nodes[count++] = (int)i;
         if (rms < least) {
@@ -137,7 +137,9 @@ static bool check_vanishing(struct rule_context *context)
 RULE_OPS(vanishing_activation) = {
     .type = {.name = "vanishing-activation",
              .severity = STABILITY_WARNING,
-             .criterion = "the root mean square of a layer's output is below rms",
+             .criterion = "the root mean square of a layer's output is below rms, but not 0: that is how "
+                          "residual branches "
+                          "start, or has a cause that another rule names",
              .documentation =
                  "Activations that shrink from layer to layer carry no information on the input, and the "
                  "gradients of the weights that they are multiplied with vanish too.",

@@ -1,4 +1,4 @@
-#include "core/rule.h"
+#include "core/rules/consequence.h"
 
 #include <math.h>
 
@@ -24,7 +24,8 @@ static bool check(struct rule_context *context)
     for (size_t i = 0; complete && i < context->report->layer_count; i++) {
         const struct stability_layer_report *layer = &context->report->layers[i];
         const struct layer_activation *activation = context->graph->nodes[i].ops->activation;
-        if (!activation || !activation->dies || !(layer->dead_fraction > context->thresholds[FRACTION]) ||
+        if (!activation || !activation->dies || is_poisoned(layer) ||
+            !(layer->dead_fraction > context->thresholds[FRACTION]) ||
             !enough_samples(context, i, layer->dead_fraction))
             continue;
         bool error = layer->dead_fraction > context->thresholds[FRACTION_ERROR];

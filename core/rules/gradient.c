@@ -18,10 +18,15 @@ static void include_norm(struct gradient_norms *norms, const struct stability_st
 struct gradient_norms gradient_norms_of(const struct stability_layer_report *layer)
 {
     struct gradient_norms norms = {.finite = true};
-    include_norm(&norms, layer->outputs[0].gradient);
-    for (size_t k = 0; k < layer->parameter_count; k++)
-        if (layer->parameters[k].shape.rank >= 2 && !layer->parameters[k].shared_with)
-            include_norm(&norms, layer->parameters[k].gradient);
+    const struct stability_statistics *output = layer->outputs[0].gradient;
+    include_norm(&norms, output);
+    for (size_t k = 0; k < layer->parameter_count; k++) {
+        const struct stability_parameter_report *parameter = &layer->parameters[k];
+        bool invariant =
+            output && output->all.norm > 0 && parameter->gradient && parameter->gradient->all.norm == 0;
+        if (parameter->shape.rank >= 2 && !parameter->shared_with && !invariant)
+            include_norm(&norms, parameter->gradient);
+    }
     return norms;
 }
 

@@ -5,7 +5,9 @@
 #include "core/rule.h"
 
 /* The gradient norms that speak for a layer: of its output, and of its weights of two or more dimensions.
- * Those of biases are left out: before a normalisation they are zero but for rounding. */
+ * Those of biases are left out: before a normalisation they are zero but for rounding; so are those of
+ * weights that are exactly 0 where the output's is not: their input is 0 (the state that a sequence of one
+ * step starts from). */
 struct gradient_norms {
     bool any;
     bool finite;

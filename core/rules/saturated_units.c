@@ -1,4 +1,4 @@
-#include "core/rule.h"
+#include "core/rules/consequence.h"
 
 enum { FRACTION, FRACTION_ERROR };
 static const struct stability_threshold thresholds[] = {
@@ -14,7 +14,7 @@ static bool check(struct rule_context *context)
     for (size_t i = 0; complete && i < context->report->layer_count; i++) {
         const struct stability_layer_report *layer = &context->report->layers[i];
         const struct layer_activation *activation = context->graph->nodes[i].ops->activation;
-        if (!activation || !activation->saturates ||
+        if (!activation || !activation->saturates || is_poisoned(layer) ||
             !(layer->saturated_fraction > context->thresholds[FRACTION]))
             continue;
         bool error = layer->saturated_fraction > context->thresholds[FRACTION_ERROR];

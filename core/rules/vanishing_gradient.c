@@ -1,10 +1,16 @@
+#include "core/rules/consequence.h"
 #include "core/rules/gradient.h"
+#include "core/rules/through_time.h"
 
 #include <math.h>
 
-enum { GRADIENT_NORM };
+enum { GRADIENT_NORM, FALL, THROUGH_TIME };
 static const struct stability_threshold thresholds[] = {
     [GRADIENT_NORM] = {"gradient_norm", 1e-6, "the smallest L2 norm of a gradient that is not a finding"},
+    [FALL] = {"fall", 0.1, "its least ratio to the norm at the loss that is only information"},
+    [THROUGH_TIME] =
+        {"through_time", 1e-10,
+         "the least predicted factor from the last to the first step of an RNN that is not a finding"},
     {0},
 };
 
@@ -12,6 +18,12 @@ static const struct stability_threshold thresholds[] = {
 static const char *cause_of(struct rule_context *context, int first, double least, double at_loss)
 {
     const struct stability_layer_report *layer = &context->report->layers[first];
+    int dead = dead_layer_behind(context, first);
+    if (dead >= 0)
+        return rule_text(
+            context,
+            "the units of '%s' are dead for this batch, and pass no gradient to '%s': see dead-units",
+            context->report->layers[dead].name, layer->name);
     if (least == 0)
         return rule_text(
             context,
@@ -32,12 +44,13 @@ static bool add(struct rule_context *context, const int *nodes, size_t count, do
 {
     double threshold = context->thresholds[GRADIENT_NORM];
     double at_loss = gradient_norm_at_loss(context);
-    bool from_loss = at_loss < threshold;
+    bool from_loss = least >= context->thresholds[FALL] * at_loss || at_loss < threshold;
+    bool folded = least == 0 && dead_layer_behind(context, worst) >= 0;
     struct stability_evidence evidence[] = {
         {"gradient_norm", least}, {"threshold", threshold}, {"gradient_norm_at_loss", at_loss}};
     const char *name = context->report->layers[worst].name;
     struct finding finding = {
-        .severity = from_loss ? STABILITY_INFO : STABILITY_ERROR_SEVERITY,
+        .severity = from_loss || folded ? STABILITY_INFO : STABILITY_ERROR_SEVERITY,
         .nodes = nodes,
         .node_count = count,
         .message =
@@ -57,17 +70,57 @@ static bool add(struct rule_context *context, const int *nodes, size_t count, do
     return rule_add(context, &finding);
 }
 
+/* What happens between the steps of a layer is not seen in its gradients, to which the last steps give
+ * enough. */
+static bool add_through_time(struct rule_context *context, int node, const struct through_time *time)
+{
+    struct stability_evidence evidence[] = {{"factor", time->factor},
+                                            {"threshold", context->thresholds[THROUGH_TIME]},
+                                            {"factor_per_step", time->per_step},
+                                            {"steps", (double)time->steps}};
+    struct finding finding = {
+        .severity = STABILITY_WARNING,
+        .nodes = &node,
+        .node_count = 1,
+        .message = rule_text(
+            context,
+            "from the last to the first of the %lld steps of '%s' the gradient falls by a factor of %.3g",
+            (long long)time->steps, context->report->layers[node].name, time->factor),
+        .cause = rule_text(context,
+                           "each step multiplies it by about %.3g: what the first steps read is not learned; "
+                           "use an LSTM or a "
+                           "GRU, an orthogonal weight_hh, or shorter sequences",
+                           time->per_step),
+        .evidence = evidence,
+        .evidence_count = sizeof(evidence) / sizeof(evidence[0]),
+    };
+    return rule_add(context, &finding);
+}
+
+static bool check_through_time(struct rule_context *context)
+{
+    for (int i = 0; i < context->graph->node_count; i++) {
+        struct through_time time = through_time_of(context, i);
+        if (time.applies && time.factor < context->thresholds[THROUGH_TIME] &&
+            !add_through_time(context, i, &time))
+            return false;
+    }
+    return true;
+}
+
 static bool check(struct rule_context *context)
 {
     size_t count = 0;
     int worst = -1;
     double least = INFINITY;
     int *nodes = arena_array(context->arena, context->report->layer_count, sizeof(*nodes));
-    if (!nodes)
+    const bool *silenced = silenced_values(context);
+    if (!nodes || !silenced)
         return stability_fail(context->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for findings");
     for (size_t i = 0; i < context->report->layer_count; i++) {
         struct gradient_norms norms = gradient_norms_of(&context->report->layers[i]);
-        if (!norms.any || !norms.finite || norms.least >= context->thresholds[GRADIENT_NORM])
+        if (!norms.any || !norms.finite || silenced[context->graph->nodes[i].first_output] ||
+            norms.least >= context->thresholds[GRADIENT_NORM])
             continue;
         nodes[count++] = (int)i;
         if (norms.least < least) {
@@ -75,7 +128,7 @@ static bool check(struct rule_context *context)
             worst = (int)i;
         }
     }
-    return count == 0 || add(context, nodes, count, least, worst);
+    return (count == 0 || add(context, nodes, count, least, worst)) && check_through_time(context);
 }
 
 RULE_OPS(vanishing_gradient) = {
@@ -84,7 +137,13 @@ RULE_OPS(vanishing_gradient) = {
          .severity = STABILITY_ERROR_SEVERITY,
          .criterion =
              "the L2 norm of the gradient of a layer's output, or of a weight with two or more dimensions, "
-             "is below gradient_norm; info where the gradient at the loss itself is",
+             "is below gradient_norm; info where it is no less than fall times that at the loss, or where "
+             "dead "
+             "units that have a finding of their own stop it; not counted are gradients that are exactly 0 "
+             "by "
+             "construction: behind weights that are all 0, and of weights whose input or output is "
+             "invariant; also an RNN of whose steps the loss reads the "
+             "last alone, where the predicted factor through all steps is below through_time (warning)",
          .documentation =
              "Layers that get almost no gradient do not learn: a product of factors below 1 over "
              "depth, saturated or dead units, or underflow.",

@@ -43,6 +43,14 @@ static struct stability_report *chain(double factor, const char *loss)
     return report;
 }
 
+static bool has_flag(const struct stability_layer_report *layer, const char *rule)
+{
+    for (size_t i = 0; i < layer->flag_count; i++)
+        if (strcmp(layer->flags[i], rule) == 0)
+            return true;
+    return false;
+}
+
 static void a_vanishing_gradient_names_the_layers_that_it_does_not_reach(void **state)
 {
     (void)state;
@@ -54,7 +62,7 @@ static void a_vanishing_gradient_names_the_layers_that_it_does_not_reach(void **
     assert_close(finding_evidence(finding, "gradient_norm_at_loss"), 1, 0);
     assert_int_equal(report->verdict, STABILITY_UNSTABLE);
     for (size_t i = 0; i < report->layer_count; i++)
-        assert_string_equal(report->layers[i].flags[report->layers[i].flag_count - 1], "vanishing-gradient");
+        assert_true(has_flag(&report->layers[i], "vanishing-gradient"));
     stability_report_free(report);
 }
 

@@ -1,0 +1,88 @@
+#include "core/rules/consequence.h"
+
+static bool is_finite(const struct stability_statistics *statistics)
+{
+    return !statistics || (statistics->nan_count == 0 && statistics->inf_count == 0);
+}
+
+bool is_poisoned(const struct stability_layer_report *layer)
+{
+    bool finite = true;
+    for (int k = 0; k < layer->output_count; k++)
+        finite &= is_finite(layer->outputs[k].value) && is_finite(layer->outputs[k].gradient);
+    for (size_t k = 0; k < layer->parameter_count; k++)
+        finite &= is_finite(layer->parameters[k].value) && is_finite(layer->parameters[k].gradient);
+    return !finite;
+}
+
+static bool has_weights(const struct stability_layer_report *layer)
+{
+    for (size_t k = 0; k < layer->parameter_count; k++)
+        if (layer->parameters[k].shape.rank >= 2)
+            return true;
+    return false;
+}
+
+/* The first parameter is what the input is multiplied by, in every type that has any. */
+static bool multiplies_by_zero(const struct stability_layer_report *layer)
+{
+    const struct stability_statistics *weight = layer->parameter_count ? layer->parameters[0].value : NULL;
+    return weight && weight->all.count > 0 && weight->all.abs_max == 0 && !layer->parameters[0].buffer;
+}
+
+/* Marks the values from which the loss is reached: through layers for which `passes` holds. */
+static bool *reached(struct rule_context *context, bool (*passes)(const struct stability_layer_report *layer))
+{
+    const struct graph *graph = context->graph;
+    bool *marks = arena_array(context->arena, (size_t)graph->value_count, sizeof(*marks));
+    for (int k = 0; marks && k < graph->loss_input_count; k++)
+        marks[graph->loss_inputs[k]] = true;
+    for (int i = graph->node_count - 1; marks && i >= 0; i--) {
+        const struct graph_node *node = &graph->nodes[i];
+        bool any = false;
+        for (int k = 0; k < node->output_count; k++)
+            any |= marks[node->first_output + k];
+        for (int k = 0; any && passes(&context->report->layers[i]) && k < node->input_count; k++)
+            marks[node->inputs[k]] = true;
+    }
+    return marks;
+}
+
+static bool passes_gradients(const struct stability_layer_report *layer)
+{
+    return !multiplies_by_zero(layer);
+}
+
+const bool *silenced_values(struct rule_context *context)
+{
+    bool *marks = reached(context, passes_gradients);
+    for (int v = 0; marks && v < context->graph->value_count; v++)
+        marks[v] = !marks[v];
+    return marks;
+}
+
+const bool *read_by_weights(struct rule_context *context)
+{
+    const struct graph *graph = context->graph;
+    bool *marks = arena_array(context->arena, (size_t)graph->value_count, sizeof(*marks));
+    for (int i = graph->node_count - 1; marks && i >= 0; i--) {
+        const struct graph_node *node = &graph->nodes[i];
+        bool behind = has_weights(&context->report->layers[i]);
+        for (int k = 0; k < node->output_count; k++)
+            behind |= marks[node->first_output + k];
+        for (int k = 0; k < node->input_count; k++)
+            marks[node->inputs[k]] |= behind;
+    }
+    return marks;
+}
+
+int dead_layer_behind(const struct rule_context *context, int node)
+{
+    static const double nearly_all = 0.9;
+    for (int i = node; i < context->graph->node_count; i++) {
+        const struct layer_activation *activation = context->graph->nodes[i].ops->activation;
+        if (activation && activation->dies && context->report->layers[i].dead_fraction > nearly_all)
+            return i;
+    }
+    return -1;
+}

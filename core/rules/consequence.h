@@ -1,0 +1,21 @@
+/* What is only a consequence of something else: such numbers are no findings of their own. */
+#ifndef RULES_CONSEQUENCE_H
+#define RULES_CONSEQUENCE_H
+
+#include "core/rule.h"
+
+/* Whether a tensor of this layer is not finite, and so says nothing: non-finite has told of it. */
+bool is_poisoned(const struct stability_layer_report *layer);
+
+/* By value, in the context's memory: whether every path from it to the loss leads through a weight that is
+ * exactly 0, as in residual branches that start at 0. Its gradient is then 0 by construction. NULL where
+ * memory ran out. */
+const bool *silenced_values(struct rule_context *context);
+
+/* By value: whether a layer with weights comes between it and the loss. NULL where memory ran out. */
+const bool *read_by_weights(struct rule_context *context);
+
+/* The first activation behind `node` all of whose units, or nearly all, are dead; -1: none. */
+int dead_layer_behind(const struct rule_context *context, int node);
+
+#endif
