@@ -191,10 +191,13 @@ static bool prepare(struct run *run)
 bool run_open(struct run *run, const struct run_plan *plan, struct stability_error *error)
 {
     *run = (struct run){.graph = plan->graph, .plan = plan};
-    run->block = aligned_alloc(64, plan->memory.total + 64);
-    if (run->block)
+    /* Aligned by hand: the heap finds a block of the same size again, which aligned_alloc's padding keeps it
+     * from. */
+    run->memory = malloc(plan->memory.total + 64);
+    run->block = (void *)(((uintptr_t)run->memory + 63) / 64 * 64);
+    if (run->memory)
         stability_prefer_huge_pages(run->block, plan->memory.total);
-    if (!run->block || !prepare(run))
+    if (!run->memory || !prepare(run))
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a run of %zu bytes",
                               plan->memory.total);
     return true;
@@ -202,7 +205,7 @@ bool run_open(struct run *run, const struct run_plan *plan, struct stability_err
 
 void run_close(struct run *run)
 {
-    free(run->block);
+    free(run->memory);
     arena_free(&run->arena);
 }
 

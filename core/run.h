@@ -54,7 +54,8 @@ struct run_observer {
 struct run {
     const struct graph *graph;
     const struct run_plan *plan;
-    void *block;
+    void *memory; /* what was allocated, and in it ... */
+    void *block;  /* ... the block, aligned to 64 */
     struct arena arena;
     struct tensor *values;              /* by value */
     struct tensor *value_gradients;     /* by value */

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Blocks from this size on are mapped on their own, and unmapped when freed. Left to itself, glibc raises the
- * bound to the size of the first such block that is freed, and the heap then keeps the memory of large
- * requests. */
-#define MAPPED_SIZE (1 << 20)
+/* Blocks from this size on are mapped on their own, and given back when freed; up to it the heap keeps what
+ * was freed, so that requests do not pay for fresh pages. Left to itself, glibc raises the bound with every
+ * larger block. */
+#define MAPPED_SIZE (32 << 20)
 
 static int command_help(int count, char *const *arguments);
 
@@ -52,6 +52,7 @@ static int unknown_command(const char *name)
 int main(int argc, char *argv[])
 {
     mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE);
+    mallopt(M_TRIM_THRESHOLD, MAPPED_SIZE);
     const char *name = argc < 2 ? "help" : argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "--version") == 0) {
         name += 2;
