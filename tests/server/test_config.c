@@ -37,7 +37,7 @@ static void has_defaults(void **unused)
     assert_int_equal(config.port, 8080);
     assert_int_equal(config.threads, 0);
     assert_int_equal(config.memory, 0);
-    assert_int_equal(config.max_body, 128 << 20);
+    assert_int_equal(config.max_body, 256 << 20);
     assert_true(config.timeout == 60);
     assert_false(config.insecure);
     assert_int_equal(config.log_level, LOG_info);
