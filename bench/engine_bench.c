@@ -114,16 +114,19 @@ static long peak_kilobytes(void)
     return usage.ru_maxrss;
 }
 
-/* What is in memory now. */
+/* What is in memory now: the second number of /proc/self/statm, in pages. */
 static long resident_kilobytes(void)
 {
-    long total = 0, resident = 0;
+    char line[128] = "";
     FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%ld %ld", &total, &resident) != 2)
-        resident = 0;
-    if (file)
+    if (file) {
+        if (!fgets(line, sizeof(line), file))
+            line[0] = '\0';
         fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+    }
+    char *end = line;
+    strtol(line, &end, 10);
+    return strtol(end, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 int main(int count, char **arguments)
