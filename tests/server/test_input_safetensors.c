@@ -173,96 +173,106 @@ static void refuses_a_wrong_length(void **unused)
     "\"w\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 #define OFFSETS_EXPECTED "expected two offsets, begin and end, found "
 
+struct broken {
+    const char *header;
+    size_t data;
+    const char *pointer;
+    const char *message;
+};
+
+static const struct broken broken_headers[] = {
+    {"{\"a\":}", 0, "/weights", "line 1, column 6: expected a value, found '}'"},
+    {"{} {}", 0, "/weights", "line 1, column 4: expected the end of the body after its one value, found '{'"},
+    {"{" TENSOR("F32", "[]", "[0,4]") "," TENSOR("F32", "[]", "[4,8]") "}", 8, "/weights/w",
+     "line 1, column 54: this key occurs twice in its object"},
+    {"{\"w\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4],\"shape\":[]}}", 4, "/weights/w/shape",
+     "line 1, column 53: this key occurs twice in its object"},
+    {"{\"w\":3}", 0, "/weights/w", "expected an object, found the number 3"},
+    {"{\"w\":[1,2]}", 0, "/weights/w", "expected an object, found a list of 2 numbers"},
+    {"{\"w\":{\"dtype\":\"F32\",\"shape\":[]}}", 0, "/weights/w", "a tensor needs the member 'data_offsets'"},
+    {"{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "/weights/w",
+     "a tensor needs the member 'shape'"},
+    {"{\"w\":{\"shape\":[],\"data_offsets\":[0,0]}}", 0, "/weights/w", "a tensor needs the member 'dtype'"},
+    {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offset\":[0,4]}}", 4, "/weights/w/data_offset",
+     "unknown member of a tensor 'data_offset': did you mean 'data_offsets'?"},
+    {"{\"w\":{\"dtype\":32,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "/weights/w/dtype",
+     "expected a string, found the number 32"},
+    {"{" TENSOR("F32", "{}", "[0,4]") "}", 4, "/weights/w/shape",
+     "expected a shape, which is a list of integers, found an object"},
+    {"{" TENSOR("F32", "[1.5]", "[0,4]") "}", 4, "/weights/w/shape",
+     "expected a shape, which is a list of integers, found a list of 1 numbers"},
+    {"{" TENSOR("F32", "[1]", "[0]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of 1 numbers"},
+    {"{" TENSOR("F32", "[1]", "[0,2,4]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of 3 numbers"},
+    {"{" TENSOR("F32", "[1]", "[[0,4]]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of lists, 2 numbers"},
+    {"{" TENSOR("F32", "[1]", "[]") "}", 4, "/weights/w/data_offsets", OFFSETS_EXPECTED "a list of 0 items"},
+    {"{" TENSOR("F32", "[1]", "[0,4.0]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of 2 numbers"},
+    {"{" TENSOR("F32", "[1]", "[-4,0]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of 2 numbers"},
+    {"{" TENSOR("F32", "[0]", "[4,0]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of 2 numbers"},
+    {"{" TENSOR("F32", "[1]", "[0,18446744073709551620]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of 2 numbers"},
+    {"{" TENSOR("F32", "[1]", "[\"NaN\",4]") "}", 4, "/weights/w/data_offsets",
+     OFFSETS_EXPECTED "a list of 2 numbers"},
+    {"{" TENSOR("F32", "[1]", "[0,4]") "}", 3, "/weights/w",
+     "the tensor ends at byte 4 of the data, which has 3"},
+    {"{" TENSOR("F32", "[1]", "[0,9007199254740992]") "}", 4, "/weights/w",
+     "the tensor ends at byte 9007199254740992 of the data, which has 4"},
+    {"{" TENSOR("F32", "[2]", "[0,4]") "}", 4, "/weights/w",
+     "shape (2) of float32 needs 8 bytes, and the offsets 0 and 4 leave 4"},
+    {"{" TENSOR("F32", "[]", "[0,0]") "}", 0, "/weights/w",
+     "shape () of float32 needs 4 bytes, and the offsets 0 and 0 leave 0"},
+    {"{" TENSOR("F64", "[0,3]", "[0,8]") "}", 8, "/weights/w",
+     "shape (0, 3) of float64 needs 0 bytes, and the offsets 0 and 8 leave 8"},
+    {"{\"__metadata__\":{\"a\":1}}", 0, "/weights/__metadata__/a", "expected a string, found the number 1"},
+    {"{\"__metadata__\":{\"a\":[\"NaN\"]}}", 0, "/weights/__metadata__/a",
+     "expected a string, found a list of 1 numbers"},
+    {"{\"__metadata__\":\"a\"}", 0, "/weights/__metadata__", "expected an object, found the string 'a'"},
+    {"{\"__metadata__\":null}", 0, "/weights/__metadata__", "expected an object, found null"},
+};
+
+/* The data is to be tiled from its first byte to its last. */
+static const struct broken broken_tilings[] = {
+    {"{}", 1, "/weights", "the last tensor must end where the data does, at byte 1, found 0"},
+    {"{" TENSOR("F32", "[1]", "[0,4]") "}", 5, "/weights",
+     "the last tensor must end where the data does, at byte 5, found 4"},
+    {"{" TENSOR("F32", "[1]", "[1,5]") "}", 5, "/weights/w",
+     "the tensor must begin at byte 0 of the data, where the one before it ends, found 1"},
+    {"{" TENSOR("F32", "[1]", "[0,4]") ",\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[5,7]}}", 7,
+     "/weights/b", "the tensor must begin at byte 4 of the data, where the one before it ends, found 5"},
+    {"{\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[2,5]}," TENSOR("F32", "[1]", "[0,4]") "}", 5,
+     "/weights/b", "the tensor must begin at byte 4 of the data, where the one before it ends, found 2"},
+    {"{\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}," TENSOR("F32", "[1]", "[0,4]") "}", 4,
+     "/weights/w", "the tensor must begin at byte 4 of the data, where the one before it ends, found 0"},
+    {"{\"b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[2,2]}," TENSOR("F32", "[1]", "[0,4]") "}", 4,
+     "/weights/b", "the tensor must begin at byte 4 of the data, where the one before it ends, found 2"},
+};
+
+static void assert_broken(const struct broken *broken)
+{
+    char message[640];
+    snprintf(message, sizeof message, "the header of the safetensors file: %s", broken->message);
+    struct file file = file_new(broken->header, strlen(broken->header), broken->data, 3);
+    assert_refused_file(file, STABILITY_ERROR_SAFETENSORS, broken->pointer, message);
+}
+
 static void refuses_a_broken_header(void **unused)
 {
     (void)unused;
-    static const struct {
-        const char *header;
-        size_t data;
-        const char *pointer;
-        const char *message;
-    } cases[] = {
-        {"{\"a\":}", 0, "/weights", "line 1, column 6: expected a value, found '}'"},
-        {"{} {}", 0, "/weights",
-         "line 1, column 4: expected the end of the body after its one value, found '{'"},
-        {"{" TENSOR("F32", "[]", "[0,4]") "," TENSOR("F32", "[]", "[4,8]") "}", 8, "/weights/w",
-         "line 1, column 54: this key occurs twice in its object"},
-        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4],\"shape\":[]}}", 4,
-         "/weights/w/shape", "line 1, column 53: this key occurs twice in its object"},
-        {"{\"w\":3}", 0, "/weights/w", "expected an object, found the number 3"},
-        {"{\"w\":[1,2]}", 0, "/weights/w", "expected an object, found a list of 2 numbers"},
-        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[]}}", 0, "/weights/w",
-         "a tensor needs the member 'data_offsets'"},
-        {"{\"w\":{\"dtype\":\"F32\",\"data_offsets\":[0,4]}}", 4, "/weights/w",
-         "a tensor needs the member 'shape'"},
-        {"{\"w\":{\"shape\":[],\"data_offsets\":[0,0]}}", 0, "/weights/w",
-         "a tensor needs the member 'dtype'"},
-        {"{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offset\":[0,4]}}", 4, "/weights/w/data_offset",
-         "unknown member of a tensor 'data_offset': did you mean 'data_offsets'?"},
-        {"{\"w\":{\"dtype\":32,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "/weights/w/dtype",
-         "expected a string, found the number 32"},
-        {"{" TENSOR("F32", "{}", "[0,4]") "}", 4, "/weights/w/shape",
-         "expected a shape, which is a list of integers, found an object"},
-        {"{" TENSOR("F32", "[1.5]", "[0,4]") "}", 4, "/weights/w/shape",
-         "expected a shape, which is a list of integers, found a list of 1 numbers"},
-        {"{" TENSOR("F32", "[1]", "[0]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 1 numbers"},
-        {"{" TENSOR("F32", "[1]", "[0,2,4]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 3 numbers"},
-        {"{" TENSOR("F32", "[1]", "[[0,4]]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of lists, 2 numbers"},
-        {"{" TENSOR("F32", "[1]", "[]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 0 items"},
-        {"{" TENSOR("F32", "[1]", "[0,4.0]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 2 numbers"},
-        {"{" TENSOR("F32", "[1]", "[-4,0]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 2 numbers"},
-        {"{" TENSOR("F32", "[0]", "[4,0]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 2 numbers"},
-        {"{" TENSOR("F32", "[1]", "[0,18446744073709551620]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 2 numbers"},
-        {"{" TENSOR("F32", "[1]", "[\"NaN\",4]") "}", 4, "/weights/w/data_offsets",
-         OFFSETS_EXPECTED "a list of 2 numbers"},
-        {"{" TENSOR("F32", "[1]", "[0,4]") "}", 3, "/weights/w",
-         "the tensor ends at byte 4 of the data, which has 3"},
-        {"{" TENSOR("F32", "[1]", "[0,9007199254740992]") "}", 4, "/weights/w",
-         "the tensor ends at byte 9007199254740992 of the data, which has 4"},
-        {"{" TENSOR("F32", "[2]", "[0,4]") "}", 4, "/weights/w",
-         "shape (2) of float32 needs 8 bytes, and the offsets 0 and 4 leave 4"},
-        {"{" TENSOR("F32", "[]", "[0,0]") "}", 0, "/weights/w",
-         "shape () of float32 needs 4 bytes, and the offsets 0 and 0 leave 0"},
-        {"{" TENSOR("F64", "[0,3]", "[0,8]") "}", 8, "/weights/w",
-         "shape (0, 3) of float64 needs 0 bytes, and the offsets 0 and 8 leave 8"},
-        {"{\"__metadata__\":{\"a\":1}}", 0, "/weights/__metadata__/a",
-         "expected a string, found the number 1"},
-        {"{\"__metadata__\":{\"a\":[\"NaN\"]}}", 0, "/weights/__metadata__/a",
-         "expected a string, found a list of 1 numbers"},
-        {"{\"__metadata__\":\"a\"}", 0, "/weights/__metadata__", "expected an object, found the string 'a'"},
-        {"{\"__metadata__\":null}", 0, "/weights/__metadata__", "expected an object, found null"},
-        /* the data is tiled from its first byte to its last */
-        {"{}", 1, "/weights", "the last tensor must end where the data does, at byte 1, found 0"},
-        {"{" TENSOR("F32", "[1]", "[0,4]") "}", 5, "/weights",
-         "the last tensor must end where the data does, at byte 5, found 4"},
-        {"{" TENSOR("F32", "[1]", "[1,5]") "}", 5, "/weights/w",
-         "the tensor must begin at byte 0 of the data, where the one before it ends, found 1"},
-        {"{" TENSOR("F32", "[1]", "[0,4]") ",\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[5,7]}}",
-         7, "/weights/b",
-         "the tensor must begin at byte 4 of the data, where the one before it ends, found 5"},
-        {"{\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[2,5]}," TENSOR("F32", "[1]", "[0,4]") "}",
-         5, "/weights/b",
-         "the tensor must begin at byte 4 of the data, where the one before it ends, found 2"},
-        {"{\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}," TENSOR("F32", "[1]", "[0,4]") "}",
-         4, "/weights/w",
-         "the tensor must begin at byte 4 of the data, where the one before it ends, found 0"},
-        {"{\"b\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[2,2]}," TENSOR("F32", "[1]", "[0,4]") "}",
-         4, "/weights/b",
-         "the tensor must begin at byte 4 of the data, where the one before it ends, found 2"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char message[640];
-        snprintf(message, sizeof message, "the header of the safetensors file: %s", cases[i].message);
-        struct file file = file_new(cases[i].header, strlen(cases[i].header), cases[i].data, 3);
-        assert_refused_file(file, STABILITY_ERROR_SAFETENSORS, cases[i].pointer, message);
+    for (size_t i = 0; i < sizeof broken_headers / sizeof *broken_headers; i++) {
+        assert_broken(&broken_headers[i]);
+    }
+}
+
+static void refuses_gaps_and_overlaps(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof broken_tilings / sizeof *broken_tilings; i++) {
+        assert_broken(&broken_tilings[i]);
     }
 }
 
@@ -402,6 +412,7 @@ int main(void)
         cmocka_unit_test(reads_a_file_without_tensors),
         cmocka_unit_test(refuses_a_wrong_length),
         cmocka_unit_test(refuses_a_broken_header),
+        cmocka_unit_test(refuses_gaps_and_overlaps),
         cmocka_unit_test(refuses_what_it_does_not_have),
         cmocka_unit_test(refuses_every_truncation),
         cmocka_unit_test(survives_every_mutation),

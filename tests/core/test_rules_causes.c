@@ -1,0 +1,282 @@
+/* Rules on losses, weights and data: what they name, and what is none of their business. */
+#include "support.h"
+
+#include "request_builder.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { NONE = -1 };
+
+static int severity_of(const struct stability_report *report, const char *rule)
+{
+    const struct stability_finding *finding = report_finding(report, rule);
+    return finding ? (int)finding->severity : NONE;
+}
+
+/* ---- losses ----------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *layer;
+    const char *loss;
+    double target; /* in every element; class 0 where the loss wants classes */
+    int severity;
+} losses[] = {
+    {"Softmax", "CrossEntropyLoss", 0, STABILITY_WARNING},
+    {"Sigmoid", "CrossEntropyLoss", 0, STABILITY_WARNING},
+    {"LogSoftmax", "CrossEntropyLoss", 0, STABILITY_INFO},
+    {"Identity", "CrossEntropyLoss", 0, NONE},
+    {"LogSoftmax", "NLLLoss", 0, NONE},
+    {"Softmax", "NLLLoss", 0, STABILITY_ERROR_SEVERITY},
+    {"Identity", "NLLLoss", 0, STABILITY_ERROR_SEVERITY},
+    {"LogSoftmax", "KLDivLoss", 0.25, NONE},
+    {"Softmax", "KLDivLoss", 0.25, STABILITY_ERROR_SEVERITY},
+    {"Sigmoid", "BCEWithLogitsLoss", 0.5, STABILITY_WARNING},
+    {"Identity", "BCEWithLogitsLoss", 0.5, NONE},
+    {"Identity", "BCEWithLogitsLoss", 1.5, STABILITY_ERROR_SEVERITY},
+    {"Identity", "BCEWithLogitsLoss", -0.5, STABILITY_ERROR_SEVERITY},
+    {"Sigmoid", "BCELoss", 1, NONE},
+    {"Sigmoid", "BCELoss", 2, STABILITY_ERROR_SEVERITY},
+    {"Identity", "BCELoss", 1, STABILITY_ERROR_SEVERITY},
+    {"Identity", "PoissonNLLLoss", 0, NONE},
+    {"Identity", "PoissonNLLLoss", -1, STABILITY_ERROR_SEVERITY},
+    {"Identity", "SoftMarginLoss", -1, NONE},
+    {"Identity", "SoftMarginLoss", 0, STABILITY_ERROR_SEVERITY},
+    {"Identity", "HingeEmbeddingLoss", 1, NONE},
+    {"Identity", "HingeEmbeddingLoss", 2, STABILITY_ERROR_SEVERITY},
+    {"Tanh", "MSELoss", 0.5, NONE},
+    {"Tanh", "MSELoss", 1.5, STABILITY_WARNING},
+    {"Sigmoid", "L1Loss", -0.5, STABILITY_WARNING},
+    {"ReLU", "HuberLoss", -0.5, STABILITY_WARNING},
+    {"ReLU", "SmoothL1Loss", 50, NONE},
+    {"Identity", "MSELoss", -50, NONE},
+};
+
+static void a_loss_wants_what_it_is_made_for(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+        bool classes =
+            strcmp(losses[i].loss, "CrossEntropyLoss") == 0 || strcmp(losses[i].loss, "NLLLoss") == 0;
+        double target[8];
+        for (int k = 0; k < 8; k++)
+            target[k] = losses[i].target;
+        struct builder b = {0};
+        builder_data(&b, "input", SHAPE(2, 4), (double[]){1.5, -1, 2, 0.5, 3, -2, 1, 0.1});
+        if (classes)
+            builder_integers(&b, "target", SHAPE(2), (int64_t[]){0, 1});
+        else
+            builder_data(&b, "target", SHAPE(2, 4), target);
+        builder_layer(&b, "last", losses[i].layer, NULL);
+        if (strstr(losses[i].layer, "oftmax"))
+            builder_integer(&b, "dim", 1);
+        builder_layer(&b, "moved", "Identity", NULL);
+        builder_loss(&b, losses[i].loss, NULL);
+        struct stability_report *report = builder_diagnose(&b);
+        if (severity_of(report, "loss-mismatch") != losses[i].severity)
+            fail_msg("%s before %s, target %g: severity %d where %d was expected", losses[i].layer,
+                     losses[i].loss, losses[i].target, severity_of(report, "loss-mismatch"),
+                     losses[i].severity);
+        stability_report_free(report);
+        builder_free(&b);
+    }
+}
+
+/* Single targets out of reach are information; their mean decides. */
+static void some_targets_out_of_reach_are_information(void **state)
+{
+    (void)state;
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(1, 4), (double[]){1, 2, 3, 4});
+    builder_data(&b, "target", SHAPE(1, 4), (double[]){0, 0, 0, 3});
+    builder_layer(&b, "act", "Tanh", NULL);
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    assert_int_equal(severity_of(report, "loss-mismatch"), STABILITY_INFO);
+    stability_report_free(report);
+    builder_free(&b);
+}
+
+/* ---- zero by construction --------------------------------------------------------------------------- */
+
+/* x + W2 relu(W1 x) with W2 = 0: W1 has no gradient, and that is how it should start. */
+static void a_residual_branch_that_starts_at_0_is_no_finding(void **state)
+{
+    (void)state;
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(2, 2), (double[]){1, -1, 0.5, 2});
+    builder_data(&b, "target", SHAPE(2, 2), (double[]){0, 1, 2, -1});
+    builder_linear(&b, "fc0", NULL, 2, 2);
+    builder_weight(&b, "fc0.weight", SHAPE(2, 2), (double[]){1, 0.5, -0.5, 1});
+    builder_linear(&b, "fc1", NULL, 2, 2);
+    builder_weight(&b, "fc1.weight", SHAPE(2, 2), (double[]){1, -1, 0.7, 0.9});
+    builder_layer(&b, "act", "ReLU", NULL);
+    builder_linear(&b, "fc2", NULL, 2, 2);
+    builder_weight(&b, "fc2.weight", SHAPE(2, 2), (double[]){0, 0, 0, 0});
+    builder_layer(&b, "sum", "Add", "fc2 fc0");
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    assert_close(report_layer(report, "fc1")->outputs[0].gradient->all.norm, 0, 0);
+    assert_int_equal(report->finding_count, 0);
+    assert_int_equal(report->verdict, STABILITY_STABLE);
+    stability_report_free(report);
+    builder_free(&b);
+}
+
+/* The state that a sequence of one step starts from is 0, so that nothing reaches weight_hh. */
+static void a_sequence_of_one_step_teaches_no_recurrence(void **state)
+{
+    (void)state;
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(2, 1, 2), (double[]){1, -1, 0.5, 2});
+    builder_data(&b, "target", SHAPE(2, 1, 3), (double[]){0, 1, 1, 0, 1, 1});
+    builder_layer(&b, "rnn", "RNN", NULL);
+    builder_integer(&b, "input_size", 2);
+    builder_integer(&b, "hidden_size", 3);
+    builder_boolean(&b, "batch_first", true);
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    assert_close(report_parameter(report, "rnn", "weight_hh_l0")->gradient->all.norm, 0, 0);
+    assert_null(report_finding(report, "vanishing-gradient"));
+    stability_report_free(report);
+    builder_free(&b);
+}
+
+/* ---- consequences ----------------------------------------------------------------------------------- */
+
+/* All units dead: vanishing is folded under them. */
+static void dead_units_are_the_cause_of_what_vanishes_before_them(void **state)
+{
+    (void)state;
+    double x[8 * 4], zeros[8 * 4] = {0}, weight[16] = {0};
+    for (int i = 0; i < 32; i++)
+        x[i] = 1 + 0.1 * i;
+    for (int i = 0; i < 16; i++)
+        weight[i] = -0.5 - 0.01 * i;
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(8, 4), x);
+    builder_data(&b, "target", SHAPE(8, 4), zeros);
+    builder_linear(&b, "fc", NULL, 4, 4);
+    builder_weight(&b, "fc.weight", SHAPE(4, 4), weight);
+    builder_layer(&b, "act", "ReLU", NULL);
+    builder_layer(&b, "shift", "Scale", NULL);
+    builder_real(&b, "shift", 1);
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    assert_int_equal(severity_of(report, "dead-units"), STABILITY_ERROR_SEVERITY);
+    assert_int_equal(severity_of(report, "vanishing-gradient"), STABILITY_INFO);
+    assert_non_null(strstr(report_finding(report, "vanishing-gradient")->cause, "'act'"));
+    assert_string_equal(report->findings[0].rule, "dead-units");
+    stability_report_free(report);
+    builder_free(&b);
+}
+
+/* exp(800) overflows: what lies behind it is told of by non-finite alone. */
+static void what_is_not_finite_is_told_of_once(void **state)
+{
+    (void)state;
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(1, 2), (double[]){200, 1});
+    builder_data(&b, "target", SHAPE(1, 2), (double[]){1, 1});
+    builder_layer(&b, "exp", "Exp", NULL);
+    builder_layer(&b, "act", "Sigmoid", NULL);
+    builder_layer(&b, "log", "Log", NULL);
+    builder_layer(&b, "square", "Mul", "log exp");
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    assert_string_equal(report->findings[0].rule, "non-finite");
+    assert_int_equal(report->finding_count, 1);
+    stability_report_free(report);
+    builder_free(&b);
+}
+
+/* ---- data ------------------------------------------------------------------------------------------- */
+
+static int input_scale_behind(const char *norm, double scale)
+{
+    double x[8];
+    for (int i = 0; i < 8; i++)
+        x[i] = scale * (i % 3 - 1);
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(4, 2), x);
+    builder_data(&b, "target", SHAPE(4, 2), (double[]){1, 2, 3, 4, 5, 6, 7, 8});
+    builder_layer(&b, "moved", "Flatten", NULL);
+    builder_linear(&b, "fc", NULL, 2, 2);
+    if (norm) {
+        builder_layer(&b, "norm", norm, NULL);
+        builder_integer(&b, "num_features", 2);
+    }
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    int severity = severity_of(report, "input-scale");
+    stability_report_free(report);
+    builder_free(&b);
+    return severity;
+}
+
+static void a_normalisation_takes_the_scale_of_data_away(void **state)
+{
+    (void)state;
+    assert_int_equal(input_scale_behind(NULL, 1), NONE);
+    assert_int_equal(input_scale_behind(NULL, 255), STABILITY_WARNING);
+    assert_int_equal(input_scale_behind(NULL, 1e5), STABILITY_ERROR_SEVERITY);
+    assert_int_equal(input_scale_behind("BatchNorm1d", 255), STABILITY_INFO);
+}
+
+/* A layer with weights before it: the scale is the model's own. */
+static void only_data_has_an_input_scale(void **state)
+{
+    (void)state;
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(4, 1), (double[]){255, 100, 3, 80});
+    builder_data(&b, "target", SHAPE(4, 1), (double[]){1, 2, 3, 4});
+    builder_layer(&b, "norm", "BatchNorm1d", NULL);
+    builder_integer(&b, "num_features", 1);
+    builder_linear(&b, "fc", NULL, 1, 1);
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    assert_null(report_finding(report, "input-scale"));
+    stability_report_free(report);
+    builder_free(&b);
+}
+
+/* ---- rates ------------------------------------------------------------------------------------------ */
+
+static void only_a_rate_that_was_given_is_judged(void **state)
+{
+    (void)state;
+    for (int given = 0; given < 2; given++) {
+        struct builder b = {0};
+        builder_options(&b)->learning_rate = 1e3;
+        builder_options(&b)->learning_rate_given = given;
+        builder_data(&b, "input", SHAPE(1, 1), (double[]){1});
+        builder_data(&b, "target", SHAPE(1, 1), (double[]){3});
+        builder_linear(&b, "fc", NULL, 1, 1);
+        builder_weight(&b, "fc.weight", SHAPE(1, 1), (double[]){1});
+        builder_loss(&b, "L1Loss", NULL);
+        struct stability_report *report = builder_diagnose(&b);
+        assert_int_equal(severity_of(report, "learning-rate"), given ? STABILITY_WARNING : NONE);
+        assert_int_equal(severity_of(report, "update-ratio"), given ? STABILITY_WARNING : STABILITY_INFO);
+        if (given)
+            assert_close(finding_evidence(report_finding(report, "learning-rate"), "suggested_learning_rate"),
+                         1e-3, 1e-6);
+        stability_report_free(report);
+        builder_free(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_loss_wants_what_it_is_made_for),
+        cmocka_unit_test(some_targets_out_of_reach_are_information),
+        cmocka_unit_test(a_residual_branch_that_starts_at_0_is_no_finding),
+        cmocka_unit_test(a_sequence_of_one_step_teaches_no_recurrence),
+        cmocka_unit_test(dead_units_are_the_cause_of_what_vanishes_before_them),
+        cmocka_unit_test(what_is_not_finite_is_told_of_once),
+        cmocka_unit_test(a_normalisation_takes_the_scale_of_data_away),
+        cmocka_unit_test(only_data_has_an_input_scale),
+        cmocka_unit_test(only_a_rate_that_was_given_is_judged),
+    };
+    return cmocka_run_group_tests_name("causes", tests, NULL, NULL);
+}
