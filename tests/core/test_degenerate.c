@@ -5,7 +5,7 @@
 
 #include "kernel_case.h"
 
-#include <stability/registry.h>
+#include <stability/stability.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -349,7 +349,8 @@ int main(void)
     size_t layers = stability_layer_type_count(), types = layers + stability_loss_type_count();
     struct CMUnitTest *tests = calloc(2 * types, sizeof(*tests));
     struct subject *subjects = calloc(types, sizeof(*subjects));
-    if (!tests || !subjects)
+    struct stability_error error = {0};
+    if (!tests || !subjects || !stability_initialize(&error)) /* one BLAS thread, as in the product */
         return 1;
     for (size_t i = 0; i < types; i++) {
         bool is_loss = i >= layers;
