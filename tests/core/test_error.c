@@ -64,7 +64,7 @@ static void pointer_that_does_not_fit_stays(void **state)
 static void long_pointer_is_cut_at_a_member(void **state)
 {
     (void)state;
-    char pointer[600];
+    char pointer[600] = "";
     support_repeat(pointer, sizeof pointer, "/1234567", 50);
     struct stability_error error = {0};
     stability_fail(&error, STABILITY_ERROR_SYNTAX, pointer, "no");
