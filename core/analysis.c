@@ -57,7 +57,10 @@ static void *read_settings(const struct analysis_ops *ops, const struct stabilit
         return NULL;
     }
     const struct stability_attribute *rows = ops->type.settings;
-    return attributes_read(rows ? rows : none, given, settings, &scope, error) ? settings : NULL;
+    if (!attributes_read(rows ? rows : none, given, settings, &scope, error) ||
+        (ops->check && !ops->check(settings, pointer, error)))
+        return NULL;
+    return settings;
 }
 
 /* Finds what a request asks of each analysis: NULL where it is not asked for. */
@@ -99,6 +102,26 @@ bool analyses_read(struct analyses *to_run, const struct stability_options *opti
         to_run->settings[to_run->count++] = settings;
     }
     return true;
+}
+
+double analyses_bytes(const struct stability_plan *plan, struct stability_error *error)
+{
+    int64_t limit = plan->graph.request->options.limits.bytes;
+    double most = 0;
+    for (size_t i = 0; i < plan->analyses.count; i++) {
+        const struct analysis_ops *ops = plan->analyses.ops[i];
+        double bytes = ops->bytes ? ops->bytes(plan, plan->analyses.settings[i], error) : 0;
+        if (bytes < 0)
+            return -1;
+        if (limit > 0 && bytes > (double)limit) {
+            stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, "/options/analyses",
+                           "the analysis '%s' needs %.0f bytes of memory, the limit is %lld", ops->type.name,
+                           bytes, (long long)limit);
+            return -1;
+        }
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 bool analyses_run(struct stability_report *report, const struct stability_plan *plan,

@@ -22,6 +22,13 @@ struct analysis_context {
 struct analysis_ops {
     struct stability_analysis_type type;
     size_t settings_size;
+    /* Checks what the rows cannot: one setting against another. `pointer` is that of the settings' object.
+     * NULL: nothing is left to check. */
+    bool (*check)(const void *settings, const char *pointer, struct stability_error *error);
+    /* Bytes that it takes while it runs: a trial's (core/trial.h), a result whose size follows a setting.
+     * Asked before anything is computed: a request that it cannot be done on is refused here, with a negative
+     * number and the error. NULL: next to none. */
+    double (*bytes)(const struct stability_plan *plan, const void *settings, struct stability_error *error);
     /* Fills in the result, an object. False with the error, or with `failed` set, where it could not. */
     bool (*run)(struct analysis_context *context, struct stability_result *result);
 };
@@ -46,6 +53,9 @@ void result_text(struct analysis_context *context, struct stability_result *pare
 /* Reads what a request asks for; names and settings are checked. */
 bool analyses_read(struct analyses *analyses, const struct stability_options *options, struct arena *arena,
                    struct stability_error *error);
+/* The most bytes that one of them takes while it runs; -1 with the error where one of them refuses, or takes
+ * more than options.limits.bytes. */
+double analyses_bytes(const struct stability_plan *plan, struct stability_error *error);
 /* Runs them; the results end up in report->analyses. */
 bool analyses_run(struct stability_report *report, const struct stability_plan *plan,
                   const struct observations *observations, struct arena *arena,

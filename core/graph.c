@@ -38,7 +38,7 @@ bool graph_build(struct graph *graph, const struct stability_request *request, s
     if (!graph_read_layers(graph, error) || !graph_wire(graph, error) || !graph_infer_shapes(graph, error) ||
         !graph_read_parameters(graph, error) || !graph_check_data(graph, error))
         return false;
-    graph_mark_gradients(graph);
+    graph_mark_gradients(graph, false);
     return true;
 }
 

@@ -97,8 +97,9 @@ bool graph_read_layers(struct graph *graph, struct stability_error *error);     
 bool graph_wire(struct graph *graph, struct stability_error *error);            /* inputs by name */
 bool graph_infer_shapes(struct graph *graph, struct stability_error *error);    /* from data to loss */
 bool graph_read_parameters(struct graph *graph, struct stability_error *error); /* weights and inits */
-void graph_mark_gradients(struct graph *graph);                                 /* what has one */
-bool graph_check_data(struct graph *graph, struct stability_error *error);      /* integers within range */
+/* What has a gradient; `inputs`: also the model's floating inputs. */
+void graph_mark_gradients(struct graph *graph, bool inputs);
+bool graph_check_data(struct graph *graph, struct stability_error *error); /* integers within range */
 
 /* The number of a node's parameter in the whole graph. */
 static inline int graph_slot(const struct graph *graph, int node, int parameter)

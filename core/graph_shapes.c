@@ -258,9 +258,9 @@ bool graph_infer_shapes(struct graph *graph, struct stability_error *error)
     return infer_loss(graph, shapes, error);
 }
 
-void graph_mark_gradients(struct graph *graph)
+void graph_mark_gradients(struct graph *graph, bool inputs)
 {
-    for (int i = graph->model_input_count; i < graph->value_count; i++)
+    for (int i = inputs ? 0 : graph->model_input_count; i < graph->value_count; i++)
         graph->values[i].wants_gradient = graph->values[i].reaches_loss && !graph->values[i].integer;
     for (int i = 0; i < graph->node_count; i++) {
         struct graph_node *node = &graph->nodes[i];

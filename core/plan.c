@@ -3,6 +3,7 @@
 #include "core/analysis.h"
 #include "core/rule.h"
 
+#include <math.h>
 #include <stability/stability.h>
 #include <stdlib.h>
 
@@ -29,7 +30,13 @@ static int64_t run_table_bytes(const struct graph *graph)
 static bool plan_costs(struct stability_plan *plan, struct stability_error *error)
 {
     const struct graph *graph = &plan->graph;
-    plan->bytes = (int64_t)plan->run.memory.total + report_bytes(graph) + run_table_bytes(graph);
+    double analyses = analyses_bytes(plan, error);
+    if (analyses < 0)
+        return false;
+    /* The run is over when the analyses begin, which are one after the other. */
+    double most = fmax((double)plan->run.memory.total, analyses);
+    plan->bytes =
+        (most < 9e18 ? (int64_t)most : INT64_MAX / 2) + report_bytes(graph) + run_table_bytes(graph);
     double flops = 0;
     for (int i = 0; i < graph->node_count; i++)
         flops += graph->nodes[i].flops * (graph->nodes[i].backward ? 3 : 1);

@@ -226,11 +226,9 @@ static void add_part(const struct run *run, const struct tensor *sum, int part)
         run->graph->kernels->add(sum->data, buffer_at(run, part), sum->count);
 }
 
-static void run_loss(struct run *run)
+static void run_loss_backward(struct run *run)
 {
     const struct graph *graph = run->graph;
-    run->loss_pass.workspace = buffer_at(run, run->plan->loss_forward_workspace);
-    run->loss = graph->loss->forward(&run->loss_pass);
     run->loss_pass.workspace = buffer_at(run, run->plan->loss_backward_workspace);
     graph->loss->backward(&run->loss_pass);
     for (int k = 0; k < graph->loss_input_count; k++)
@@ -290,7 +288,7 @@ static bool run_all_backward(struct run *run, const struct run_observer *observe
     return true;
 }
 
-bool run_execute(struct run *run, const struct run_observer *observer, struct stability_error *error)
+bool run_forward(struct run *run, const struct run_observer *observer, struct stability_error *error)
 {
     const struct graph *graph = run->graph;
     for (int i = 0; i < graph->node_count; i++) {
@@ -303,6 +301,15 @@ bool run_execute(struct run *run, const struct run_observer *observer, struct st
     }
     if (!proceed(run, graph->node_count, error))
         return false;
-    run_loss(run);
+    run->loss_pass.workspace = buffer_at(run, run->plan->loss_forward_workspace);
+    run->loss = graph->loss->forward(&run->loss_pass);
+    return true;
+}
+
+bool run_execute(struct run *run, const struct run_observer *observer, struct stability_error *error)
+{
+    if (!run_forward(run, observer, error))
+        return false;
+    run_loss_backward(run);
     return run_all_backward(run, observer, error);
 }

@@ -9,9 +9,11 @@
 #include "core/memory.h"
 
 enum run_flags {
-    RUN_ONCE = 0,    /* memory is used again as soon as what it holds is read for the last time */
-    RUN_KEEP = 1,    /* all values, what layers saved and all parameter gradients stay until run_close */
-    RUN_NO_DROPS = 2 /* no dropout, also in training */
+    RUN_ONCE = 0,     /* memory is used again as soon as what it holds is read for the last time */
+    RUN_KEEP = 1,     /* all values, what layers saved and all parameter gradients stay until run_close */
+    RUN_NO_DROPS = 2, /* no dropout, also in training */
+    RUN_OWN = 4,      /* weights and data are copies, which may be written to */
+    RUN_KEEP_GRADIENTS = 8 /* the gradients of all values stay until run_close */
 };
 
 /* Which buffer every tensor lives in. -1: none, or the request's own memory. */
@@ -70,6 +72,8 @@ struct run {
 bool run_open(struct run *run, const struct run_plan *plan, struct stability_error *error);
 /* Runs all steps. False where options.progress said stop. */
 bool run_execute(struct run *run, const struct run_observer *observer, struct stability_error *error);
+/* The forward pass and the loss alone; gradients stay as they are. */
+bool run_forward(struct run *run, const struct run_observer *observer, struct stability_error *error);
 void run_close(struct run *run);
 
 #endif

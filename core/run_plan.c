@@ -34,7 +34,7 @@ static int last_step(const struct planner *p, int last)
  * before anything else and to the end, so that the rest of the plan is the same however they were sent. */
 static bool usable_in_place(const struct planner *p, const struct stability_tensor *tensor)
 {
-    return tensor->dtype == p->graph->kernels->dtype &&
+    return !(p->plan->flags & RUN_OWN) && tensor->dtype == p->graph->kernels->dtype &&
            (uintptr_t)tensor->data % p->graph->kernels->real_size == 0;
 }
 
@@ -106,7 +106,8 @@ static int plan_contribution(struct planner *p, int index, int step)
         return -1;
     int *gradient = &p->plan->value_gradients[index];
     if (*gradient < 0) {
-        *gradient = reserve_reals(p, value->count, step, backward_step(p, value->producer));
+        bool stays = value->producer < 0 || (p->plan->flags & RUN_KEEP_GRADIENTS);
+        *gradient = reserve_reals(p, value->count, step, stays ? p->end : backward_step(p, value->producer));
         return -1;
     }
     return reserve_reals(p, value->count, step, step);

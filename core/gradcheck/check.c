@@ -31,24 +31,24 @@ static bool run_twice(struct check *c, bool *deterministic)
 {
     struct run_observer silent = {0};
     struct run again;
-    if (!run_open(&c->run, &c->plan, c->error) || !run_execute(&c->run, &silent, c->error))
+    if (!trial_open(&c->trial, c->error) || !trial_execute(&c->trial, &silent, c->error))
         return false;
-    bool done = run_open(&again, &c->plan, c->error) && run_execute(&again, &silent, c->error);
-    *deterministic = done && memcmp(&again.loss, &c->run.loss, sizeof(double)) == 0;
+    bool done = run_open(&again, &c->trial.plan, c->error) && run_execute(&again, &silent, c->error);
+    *deterministic = done && memcmp(&again.loss, &c->trial.run.loss, sizeof(double)) == 0;
     for (int i = 0; done && i < c->subject_count; i++) {
-        int slot = graph_slot(&c->graph, c->subjects[i].node, c->subjects[i].parameter);
-        const struct tensor *first = &c->run.parameter_gradients[slot],
+        int slot = graph_slot(&c->trial.graph, c->subjects[i].node, c->subjects[i].parameter);
+        const struct tensor *first = &c->trial.run.parameter_gradients[slot],
                             *second = &again.parameter_gradients[slot];
         if (first->data && memcmp(first->data, second->data, (size_t)first->count * sizeof(double)) != 0)
             *deterministic = false;
     }
     run_close(&again);
-    if (done && !isfinite(c->run.loss))
+    if (done && !isfinite(c->trial.run.loss))
         return stability_fail(
             c->error, STABILITY_ERROR_INVALID_VALUE, "/data",
             "the loss of this batch is %s, so it has no gradient to check: a diagnosis says where that "
             "arises",
-            isnan(c->run.loss) ? "NaN" : "infinite");
+            isnan(c->trial.run.loss) ? "NaN" : "infinite");
     return done;
 }
 
@@ -62,7 +62,7 @@ static int threads_of(const struct stability_gradcheck_options *options)
 static double memory_needed(const struct check *c)
 {
     int threads = threads_of(c->options);
-    double bytes = 2 * (double)c->plan.memory.total + threads * (double)evaluator_bytes(&c->plan);
+    double bytes = 2 * trial_bytes(&c->trial) + threads * (double)evaluator_bytes(&c->trial.plan);
     double most = 0;
     for (int i = 0; i < c->subject_count; i++) {
         double count = (double)c->subjects[i].description->count;
@@ -76,16 +76,10 @@ static double memory_needed(const struct check *c)
  * computed. */
 static bool plan_check(struct check *c)
 {
-    if (!graph_build(&c->graph, &c->request, c->error) ||
-        !run_plan_make(&c->plan, &c->graph, RUN_KEEP | RUN_NO_DROPS, &c->graph.arena, c->error) ||
-        !subjects_list(c))
-        return false;
-    int64_t limit = c->request.options.limits.bytes;
-    if (limit <= 0 || memory_needed(c) <= (double)limit)
-        return true;
-    return stability_fail(c->error, STABILITY_ERROR_MODEL_TOO_LARGE, "/model",
-                          "the gradient check needs %.0f bytes of memory, the limit is %lld",
-                          memory_needed(c), (long long)limit);
+    struct trial_options options = {
+        .flags = RUN_NO_DROPS, .change_precision = true, .precision = STABILITY_PRECISION_FLOAT64};
+    return trial_plan(&c->trial, c->request, &options, c->error) && subjects_list(c) &&
+           trial_admit(&c->trial, "the gradient check", memory_needed(c) - trial_bytes(&c->trial), c->error);
 }
 
 static bool check_gradients(struct check *c, const struct stability_tensors *gradients,
@@ -97,7 +91,7 @@ static bool check_gradients(struct check *c, const struct stability_tensors *gra
         if (!subjects_read_gradient(c, &gradients->items[i]))
             return false;
     if (!run_twice(c, &report->deterministic) || !conclusion_frame(c, report) ||
-        !workers_open(&c->workers, &c->run, threads_of(c->options), c->error))
+        !workers_open(&c->workers, &c->trial.run, threads_of(c->options), c->error))
         return false;
     for (int i = 0; i < c->subject_count; i++) {
         if (!subject_prepare(c, &c->subjects[i]))
@@ -119,11 +113,10 @@ static struct check *open_check(const struct stability_request *request,
         stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a gradient check");
         return NULL;
     }
-    c->request = *request;
-    c->request.options.precision = STABILITY_PRECISION_FLOAT64;
+    c->request = request;
     c->options = options;
     c->error = error;
-    c->workers.options = &c->request.options;
+    c->workers.options = &request->options;
     return c;
 }
 
@@ -131,8 +124,7 @@ static struct check *open_check(const struct stability_request *request,
 static void close_check(struct check *c)
 {
     workers_close(&c->workers);
-    run_close(&c->run);
-    graph_free(&c->graph);
+    trial_close(&c->trial);
     arena_free(&c->scratch);
     free(c);
 }

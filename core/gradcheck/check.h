@@ -3,6 +3,7 @@
 #define GRADCHECK_CHECK_H
 
 #include "core/gradcheck/workers.h"
+#include "core/trial.h"
 
 /* One parameter under check. */
 struct subject {
@@ -27,11 +28,9 @@ struct subject {
 };
 
 struct check {
-    struct stability_request request; /* in float64 */
+    const struct stability_request *request;
     const struct stability_gradcheck_options *options;
-    struct graph graph;
-    struct run_plan plan;
-    struct run run;
+    struct trial trial; /* in float64 */
     struct workers workers;
     struct arena arena;   /* of the report */
     struct arena scratch; /* freed with the check */

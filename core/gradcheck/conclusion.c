@@ -190,7 +190,7 @@ bool conclusion_frame(struct check *c, struct stability_gradcheck_report *report
     for (int i = 0; i < c->subject_count; i++) {
         struct subject *s = &c->subjects[i];
         if (s->node != node)
-            layer = arena_string(&c->arena, c->graph.nodes[s->node].name);
+            layer = arena_string(&c->arena, c->trial.graph.nodes[s->node].name);
         node = s->node;
         results[i] = (struct stability_gradcheck_parameter){
             .name = arena_string(&c->arena, s->description->key),
@@ -204,12 +204,12 @@ bool conclusion_frame(struct check *c, struct stability_gradcheck_report *report
         if (!layer || !results[i].name)
             return check_out_of_memory(c);
     }
-    const char *model = c->request.model.name;
+    const char *model = c->trial.request.model.name;
     report->model = model ? arena_string(&c->arena, model) : NULL;
     report->parameters = results;
     report->parameter_count = (size_t)c->subject_count;
     report->mode = c->options->mode;
-    report->loss = c->run.loss;
+    report->loss = c->trial.run.loss;
     return !model || report->model || check_out_of_memory(c);
 }
 

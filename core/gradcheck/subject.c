@@ -12,24 +12,24 @@ static bool is_subject(const struct graph_parameter *parameter)
 
 bool subjects_list(struct check *c)
 {
-    for (int i = 0; i < c->graph.node_count; i++)
-        for (int k = 0; k < c->graph.nodes[i].parameter_count; k++)
-            c->subject_count += is_subject(&c->graph.nodes[i].parameters[k]);
+    for (int i = 0; i < c->trial.graph.node_count; i++)
+        for (int k = 0; k < c->trial.graph.nodes[i].parameter_count; k++)
+            c->subject_count += is_subject(&c->trial.graph.nodes[i].parameters[k]);
     c->subjects = arena_array(&c->scratch, (size_t)c->subject_count, sizeof(*c->subjects));
     if (!c->subjects)
         return check_out_of_memory(c);
     struct subject *next = c->subjects;
-    for (int i = 0; i < c->graph.node_count; i++)
-        for (int k = 0; k < c->graph.nodes[i].parameter_count; k++)
-            if (is_subject(&c->graph.nodes[i].parameters[k]))
+    for (int i = 0; i < c->trial.graph.node_count; i++)
+        for (int k = 0; k < c->trial.graph.nodes[i].parameter_count; k++)
+            if (is_subject(&c->trial.graph.nodes[i].parameters[k]))
                 *next++ = (struct subject){
-                    .node = i, .parameter = k, .description = &c->graph.nodes[i].parameters[k]};
+                    .node = i, .parameter = k, .description = &c->trial.graph.nodes[i].parameters[k]};
     return true;
 }
 
 static struct subject *find_subject(const struct check *c, int node, int parameter)
 {
-    const struct graph_parameter *p = &c->graph.nodes[node].parameters[parameter];
+    const struct graph_parameter *p = &c->trial.graph.nodes[node].parameters[parameter];
     if (p->shared_node >= 0) {
         node = p->shared_node;
         parameter = p->shared_parameter;
@@ -45,7 +45,7 @@ bool subjects_read_gradient(struct check *c, const struct stability_named_tensor
     char pointer[384] = "/gradients";
     int node, parameter;
     stability_pointer_append(pointer, sizeof(pointer), gradient->name);
-    if (!graph_find_parameter(&c->graph, gradient->name, pointer, &node, &parameter, c->error))
+    if (!graph_find_parameter(&c->trial.graph, gradient->name, pointer, &node, &parameter, c->error))
         return false;
     struct subject *subject = find_subject(c, node, parameter);
     if (!subject)
@@ -54,7 +54,8 @@ bool subjects_read_gradient(struct check *c, const struct stability_named_tensor
     if (gradient->recipe.name)
         return stability_fail(c->error, STABILITY_ERROR_INVALID_TENSOR, pointer,
                               "a gradient must be given, it cannot be drawn");
-    if (!graph_check_parameter_shape(&c->graph.nodes[node], &c->graph.nodes[node].parameters[parameter],
+    if (!graph_check_parameter_shape(&c->trial.graph.nodes[node],
+                                     &c->trial.graph.nodes[node].parameters[parameter],
                                      &gradient->tensor.shape, pointer, c->error))
         return false;
     double *values = arena_array(&c->scratch, (size_t)subject->description->count, sizeof(*values));
@@ -81,12 +82,13 @@ static bool uses(const struct graph *graph, const struct subject *s, int node, i
  * it otherwise (Embedding's padding_idx), there is nothing to compare with. */
 static bool is_derivative(const struct check *c, const struct subject *s, int64_t element)
 {
-    for (int i = s->node; s->follows_conventions && i < c->graph.node_count; i++) {
-        const struct graph_node *node = &c->graph.nodes[i];
+    for (int i = s->node; s->follows_conventions && i < c->trial.graph.node_count; i++) {
+        const struct graph_node *node = &c->trial.graph.nodes[i];
         for (int k = 0; node->ops->is_derivative && k < node->parameter_count; k++)
-            if (uses(&c->graph, s, i, k) &&
-                !node->ops->is_derivative(
-                    &c->run.passes[i], (int)(node->parameters[k].row - node->ops->type.parameters), element))
+            if (uses(&c->trial.graph, s, i, k) &&
+                !node->ops->is_derivative(&c->trial.run.passes[i],
+                                          (int)(node->parameters[k].row - node->ops->type.parameters),
+                                          element))
                 return false;
     }
     return true;
@@ -133,11 +135,11 @@ static void choose_elements(const struct check *c, struct subject *s)
 
 bool subject_prepare(struct check *c, struct subject *s)
 {
-    int slot = graph_slot(&c->graph, s->node, s->parameter);
+    int slot = graph_slot(&c->trial.graph, s->node, s->parameter);
     int64_t count = s->description->count;
-    s->engine = c->run.parameter_gradients[slot].data;
+    s->engine = c->trial.run.parameter_gradients[slot].data;
     s->reaches_loss = s->engine != NULL;
-    s->follows_conventions = follows_conventions(&c->graph, s);
+    s->follows_conventions = follows_conventions(&c->trial.graph, s);
     s->items = count_items(c, s);
     size_t items = (size_t)s->items;
     bool whole =
