@@ -71,9 +71,10 @@ static void write_attribute(struct json_writer *json, const struct stability_att
     json_end_object(json);
 }
 
-static void member_attributes(struct json_writer *json, const struct stability_attribute *attributes)
+static void member_attributes(struct json_writer *json, const char *key,
+                              const struct stability_attribute *attributes)
 {
-    json_key(json, "attributes");
+    json_key(json, key);
     json_begin_array(json);
     for (; attributes != NULL && attributes->name != NULL; attributes++) {
         write_attribute(json, attributes);
@@ -148,7 +149,7 @@ void describe_layer_type(struct json_writer *json, const struct stability_layer_
     }
     json_end_object(json);
     member_names(json, "outputs", type->outputs);
-    member_attributes(json, type->attributes);
+    member_attributes(json, "attributes", type->attributes);
     member_parameters(json, type->parameters);
     json_end_object(json);
 }
@@ -160,7 +161,7 @@ void describe_loss_type(struct json_writer *json, const struct stability_loss_ty
     json_member_text(json, "torch", type->torch);
     json_member_text(json, "documentation", type->documentation);
     json_member_integer(json, "inputs", type->inputs);
-    member_attributes(json, type->attributes);
+    member_attributes(json, "attributes", type->attributes);
     json_end_object(json);
 }
 
@@ -182,6 +183,17 @@ void describe_rule_type(struct json_writer *json, const struct stability_rule_ty
         json_end_object(json);
     }
     json_end_array(json);
+    json_end_object(json);
+}
+
+void describe_analysis_type(struct json_writer *json, const struct stability_analysis_type *type)
+{
+    json_begin_object(json);
+    json_member_text(json, "name", type->name);
+    json_member_text(json, "documentation", type->documentation);
+    json_member_text(json, "source", type->source);
+    json_member_boolean(json, "always", type->always);
+    member_attributes(json, "settings", type->settings);
     json_end_object(json);
 }
 
@@ -231,6 +243,12 @@ bool describe_rules(struct buffer *buffer)
     json_begin_array(&json);
     for (size_t i = 0; i < stability_rule_type_count(); i++) {
         describe_rule_type(&json, stability_rule_type_at(i));
+    }
+    json_end_array(&json);
+    json_key(&json, "analyses");
+    json_begin_array(&json);
+    for (size_t i = 0; i < stability_analysis_type_count(); i++) {
+        describe_analysis_type(&json, stability_analysis_type_at(i));
     }
     json_end_array(&json);
     return end_body(&json);

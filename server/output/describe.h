@@ -16,8 +16,8 @@ struct describe_limits {
 };
 
 /* Each appends a whole body, one object and a newline. False where memory does not suffice.
- * {"layers": [LAYER…], "inits": ["uniform_"…]}, {"losses": [LOSS…]}, {"rules": [RULE…]}, {"limits": {name:
- * number}}, null for what has no limit. */
+ * {"layers": [LAYER…], "inits": ["uniform_"…]}, {"losses": [LOSS…]}, {"rules": [RULE…],
+ * "analyses": [ANALYSIS…]}, {"limits": {name: number}}, null for what has no limit. */
 bool describe_layers(struct buffer *buffer);
 bool describe_losses(struct buffer *buffer);
 bool describe_rules(struct buffer *buffer);
@@ -34,5 +34,7 @@ void describe_loss_type(struct json_writer *json, const struct stability_loss_ty
 /* {"name", "severity", "criterion", "documentation", "source", "thresholds": [{"name", "default",
  * "documentation"}…]} */
 void describe_rule_type(struct json_writer *json, const struct stability_rule_type *type);
+/* {"name", "documentation", "source", "always", "settings": [ATTRIBUTE…]} */
+void describe_analysis_type(struct json_writer *json, const struct stability_analysis_type *type);
 
 #endif

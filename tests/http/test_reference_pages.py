@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/layers.md and docs/rules.md say what the server says of itself.
+"""docs/layers.md, docs/rules.md and docs/analyses.md say what the server says of itself.
 
   tests/http/test_reference_pages.py STABILITYD            compares the pages with GET /v1/layers, /v1/losses and /v1/rules
   tests/http/test_reference_pages.py STABILITYD --write    writes them
@@ -24,13 +24,14 @@ def value(default):
 
 
 def value_range(attribute):
-    low, high = attribute.get('minimum'), attribute.get('maximum')
+    low, high = attribute.get('minimum', attribute.get('exclusive_minimum')), attribute.get('maximum')
+    above = 'above' if 'exclusive_minimum' in attribute else 'at least'
     choices = attribute.get('choices')
     words = ' or '.join(f'`"{word}"`' for word in choices) if choices else ''
     if low is not None and high is not None:
-        numbers = f'{low} to {high}'
+        numbers = f'above {low}, at most {high}' if above == 'above' else f'{low} to {high}'
     elif low is not None:
-        numbers = f'{"above" if attribute.get("exclusive") else "at least"} {low}'
+        numbers = f'{above} {low}'
     else:
         numbers = f'at most {high}' if high is not None else ''
     return ', '.join(part for part in (numbers, words) if part)
@@ -100,6 +101,20 @@ def rules_page(rules):
     return '\n'.join(lines).rstrip() + '\n'
 
 
+def analyses_page(analyses):
+    lines = ['# Analyses', '', NOTE,
+             '`options.analyses` names those to run: a list of names, or an object from names to settings. Each result is a member of the',
+             "report's `analyses`.", '']
+    for analysis in analyses:
+        always = ' It always runs.' if analysis['always'] else ''
+        lines += [f'## {analysis["name"]}', '', f'{analysis["documentation"]}{always}', '']
+        if analysis['settings']:
+            lines += ['| setting | kind | default | range | |', '|---|---|---|---|---|']
+            lines += [attribute_row(setting) for setting in analysis['settings']] + ['']
+        lines += [f'Source: {analysis["source"]}', '']
+    return '\n'.join(lines).rstrip() + '\n'
+
+
 def get(server, path):
     return server.request('GET', path).json()
 
@@ -111,6 +126,7 @@ def main():
         pages = {
             'layers.md': layers_page(get(server, '/v1/layers')['layers'], get(server, '/v1/losses')['losses']),
             'rules.md': rules_page(get(server, '/v1/rules')['rules']),
+            'analyses.md': analyses_page(get(server, '/v1/rules')['analyses']),
         }
     stale = []
     for name, text in pages.items():

@@ -218,6 +218,7 @@ static const struct {
     {describe_layers, "layers", stability_layer_type_count},
     {describe_losses, "losses", stability_loss_type_count},
     {describe_rules, "rules", stability_rule_type_count},
+    {describe_rules, "analyses", stability_analysis_type_count},
     {describe_some_limits, "limits", NULL},
 };
 
