@@ -18,12 +18,19 @@ static bool check_address(const struct config *config, struct stability_error *e
     if (!http_is_loopback(config->bind, &loopback, error)) {
         return false;
     }
-    return loopback || config->insecure ||
+    return loopback || config->insecure || config->tokens != NULL ||
            stability_fail(
                error, STABILITY_ERROR_PARAMETER, NULL,
-               "%s is not a loopback address: whoever reaches it could use this server; --insecure allows "
-               "that",
+               "%s is not a loopback address: whoever reaches it could use this server; --tokens says who "
+               "may, --insecure lets everybody",
                config->bind);
+}
+
+static bool check_certificate(const struct config *config, struct stability_error *error)
+{
+    return (config->tls_cert == NULL) == (config->tls_key == NULL) ||
+           stability_fail(error, STABILITY_ERROR_PARAMETER, NULL,
+                          "HTTPS needs both --tls-cert and --tls-key");
 }
 
 static bool open_service(struct service *service, const struct config *config, struct stability_error *error)
@@ -34,12 +41,22 @@ static bool open_service(struct service *service, const struct config *config, s
         service->limits.bytes = config->memory;
     }
     service->memory.total = config->memory;
-    service->pool = pool_new((int)config->threads, (int)config->threads * QUEUE_PER_THREAD, error);
+    service->access = access_new(config->tokens, (double)config->rate, error);
+    if (service->access != NULL) {
+        service->pool = pool_new((int)config->threads, (int)config->threads * QUEUE_PER_THREAD, error);
+    }
     return service->pool != NULL;
 }
 
-static sem_t stopped;
-static volatile sig_atomic_t stopping_signal;
+static void close_service(struct service *service)
+{
+    pool_free(service->pool);
+    access_free(service->access);
+}
+
+static sem_t signalled;
+static volatile sig_atomic_t stopping_signal; /* 0: none yet */
+static volatile sig_atomic_t reloading;
 
 /* The next signal ends the process at once. */
 static void stop(int number)
@@ -47,32 +64,62 @@ static void stop(int number)
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     stopping_signal = number;
-    sem_post(&stopped);
+    sem_post(&signalled);
+}
+
+static void reload(int number)
+{
+    (void)number;
+    reloading = 1;
+    sem_post(&signalled);
 }
 
 /* A handler, not a mask and sigwait: OpenBLAS has threads from before main that would take the signal. */
 static void catch_signals(void)
 {
     struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
-    sem_init(&stopped, 0, 0);
+    struct sigaction renewal = {.sa_handler = reload, .sa_flags = SA_RESTART};
+    sem_init(&signalled, 0, 0);
+    sigemptyset(&renewal.sa_mask);
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGTERM);
     sigaddset(&action.sa_mask, SIGINT);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGHUP, &renewal, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void wait_for_signal(void)
+/* What cannot be read again stays as it was. */
+static void read_again(struct service *service, struct http_server *server)
 {
-    while (sem_wait(&stopped) != 0) {
+    struct stability_error errors[2] = {0};
+    reloading = 0;
+    bool done = access_reload(service->access, &errors[0]);
+    done = http_server_reload(server, &errors[1]) && done;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (errors[i].code != STABILITY_OK) {
+            log_message(LOG_error, "SIGHUP: %s", errors[i].message);
+        }
+    }
+    if (done) {
+        log_message(LOG_info, "SIGHUP: tokens and certificate are read again");
+    }
+}
+
+static void wait_for_signal(struct service *service, struct http_server *server)
+{
+    while (stopping_signal == 0) {
+        if (sem_wait(&signalled) == 0 && reloading) {
+            read_again(service, server);
+        }
     }
     log_message(LOG_info, "%s: draining", stopping_signal == SIGINT ? "SIGINT" : "SIGTERM");
 }
 
 static bool serve(const struct config *config, struct stability_error *error)
 {
-    struct service service = {0};
+    struct service service = {.config = config};
     char url[HTTP_URL_SIZE];
     catch_signals();
     struct http_server *server =
@@ -80,12 +127,12 @@ static bool serve(const struct config *config, struct stability_error *error)
     if (server != NULL) {
         printf("stabilityd " STABILITY_VERSION " listens on %s\nready\n", http_server_url(server, url));
         fflush(stdout);
-        wait_for_signal();
+        wait_for_signal(&service, server);
         atomic_store(&service.draining, true);
         http_server_drain(server);
         log_message(LOG_info, "drained");
     }
-    pool_free(service.pool);
+    close_service(&service);
     return server != NULL;
 }
 
@@ -100,7 +147,8 @@ int command_serve(int count, char *const *arguments)
     config_finish(&config);
     log_set_level((enum log_level)config.log_level);
     input_initialize();
-    if (!check_address(&config, &error) || !stability_initialize(&error) || !serve(&config, &error)) {
+    if (!check_address(&config, &error) || !check_certificate(&config, &error) ||
+        !stability_initialize(&error) || !serve(&config, &error)) {
         return usage_fail(NULL, &error);
     }
     return COMMAND_SUCCESS;

@@ -24,6 +24,10 @@ struct config {
     int64_t max_body; /* bytes */
     double timeout;   /* seconds, for the body to arrive, and again for the work */
     bool insecure;
+    const char *tokens;   /* a file; NULL: everybody is let in */
+    int64_t rate;         /* requests a minute of one address; 0: any number */
+    const char *tls_cert; /* files; NULL: plain HTTP */
+    const char *tls_key;
     int64_t log_level; /* enum log_level */
     const char *format;
     const char *fail_on;

@@ -2,6 +2,7 @@
 #ifndef SERVER_SERVICE_H
 #define SERVER_SERVICE_H
 
+#include "server/access/access.h"
 #include "server/config.h"
 #include "server/jobs/budget.h"
 #include "server/jobs/pool.h"
@@ -13,6 +14,7 @@ struct service {
     struct stability_limits limits; /* of each request */
     struct budget memory;
     struct pool *pool;
+    struct access *access;
     atomic_bool draining; /* nothing new is accepted */
 };
 

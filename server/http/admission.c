@@ -112,6 +112,29 @@ static bool choose_format(struct exchange *exchange)
                           accept);
 }
 
+static bool check_access(struct exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(exchange->handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct field authorization = find_field(exchange, MHD_HTTP_HEADER_AUTHORIZATION);
+    struct access_claim claim = {.address = info == NULL ? NULL : info->client_addr,
+                                 .authorization = authorization.count == 1 ? authorization.value : NULL};
+    struct stability_error *error = &exchange->error;
+    if ((exchange->route->traits & ROUTE_OPEN) ||
+        access_check(exchange->request.service->access, &claim, error)) {
+        memcpy(exchange->token, claim.name, sizeof(exchange->token));
+        return true;
+    }
+    if (error->code == STABILITY_ERROR_UNAUTHORIZED) {
+        http_response_header(&exchange->response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                             "Bearer realm=\"stabilityd\"%s",
+                             authorization.count > 0 ? ", error=\"invalid_token\"" : "");
+    } else {
+        http_response_header(&exchange->response, MHD_HTTP_HEADER_RETRY_AFTER, "%d", claim.retry_after);
+    }
+    return false;
+}
+
 static bool check_draining(struct exchange *exchange)
 {
     if (!(exchange->route->traits & ROUTE_HEAVY) || !atomic_load(&exchange->request.service->draining)) {
@@ -128,7 +151,7 @@ bool admission_check(struct exchange *exchange, const char *method)
         return false;
     }
     exchange->route = route_find(method, exchange->parsed->path, &exchange->response, &exchange->error);
-    if (exchange->route == NULL || !check_draining(exchange) ||
+    if (exchange->route == NULL || !check_access(exchange) || !check_draining(exchange) ||
         !route_parameters(exchange->route, exchange->parsed, &exchange->request.choice, &exchange->error)) {
         return false;
     }

@@ -1,6 +1,7 @@
 #include "server/http/connection.h"
 
 #include "server/clock.h"
+#include "server/http/tls.h"
 
 #include <math.h>
 #include <netdb.h>
@@ -43,6 +44,31 @@ static void note_address(struct connection *connection, struct MHD_Connection *h
     getnameinfo(address, length, connection->address, sizeof(connection->address), NULL, 0, NI_NUMERICHOST);
 }
 
+void connection_send(const struct connection *connection, const void *bytes, size_t count)
+{
+    if (connection->session != NULL) {
+        tls_send(connection->session, bytes, count);
+        return;
+    }
+    ssize_t sent = send(connection->watched.descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent;
+}
+
+void connection_finish(const struct connection *connection)
+{
+    if (connection->session != NULL) {
+        tls_finish(connection->session);
+    }
+    shutdown(connection->watched.descriptor, SHUT_WR);
+}
+
+static void *session_of(struct MHD_Connection *handle)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(handle, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    return info == NULL ? NULL : info->tls_session;
+}
+
 /* Without memory the connection stays unknown, and exchange_open refuses what comes over it. */
 static struct connection *connection_new(struct http_server *server, struct MHD_Connection *handle)
 {
@@ -54,6 +80,7 @@ static struct connection *connection_new(struct http_server *server, struct MHD_
     }
     connection->server = server;
     note_address(connection, handle);
+    connection->session = server->service->config->tls_cert == NULL ? NULL : session_of(handle);
     watch_lock(server->watch);
     watch_add(server->watch, &connection->watched, info->connect_fd);
     watch_deadline(server->watch, &connection->watched, clock_seconds() + http_header_seconds(server));

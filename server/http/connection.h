@@ -32,10 +32,15 @@ struct connection {
     struct http_server *server;
     struct exchange *exchange; /* guarded by the watch's lock; NULL between two requests */
     char address[48];
+    void *session; /* of TLS; NULL: plain HTTP */
 };
 
 /* Seconds for a header to arrive: HTTP_HEADER_SECONDS, or --timeout where that is less. */
 double http_header_seconds(const struct http_server *server);
+
+/* Sends past libmicrohttpd, as far as the socket takes it; and says that nothing more comes. */
+void connection_send(const struct connection *connection, const void *bytes, size_t count);
+void connection_finish(const struct connection *connection);
 
 /* Counts requests in flight. */
 void http_server_enter(struct http_server *server);

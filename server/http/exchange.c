@@ -65,7 +65,7 @@ static void answer_early(struct exchange *exchange)
     refuse(exchange);
     add_retry_after(exchange);
     exchange->sent = (int64_t)exchange->response.body.length;
-    reply_send(exchange->connection->watched.descriptor, &exchange->response, exchange->id);
+    reply_send(exchange->connection, &exchange->response, exchange->id);
 }
 
 static void generate_id(char id[HTTP_ID_SIZE])
@@ -318,6 +318,9 @@ static void log_exchange(const struct exchange *exchange, struct MHD_Connection 
     }
     json_member_text(&line.json, "request_id", exchange->id);
     json_member_text(&line.json, "client", exchange->connection->address);
+    if (exchange->token[0] != '\0') {
+        json_member_text(&line.json, "token", exchange->token);
+    }
     json_member_text(&line.json, "method", exchange->method);
     json_member_text(&line.json, "target", exchange->summary);
     json_member_integer(&line.json, "status",
@@ -382,7 +385,6 @@ void exchange_left(struct watched *watched, bool reset)
     if (reset) {
         atomic_store(&exchange->abandoned, true);
     } else if (!exchange->is_http10) {
-        ssize_t sent = send(watched->descriptor, probe, sizeof(probe) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)sent;
+        connection_send(exchange->connection, probe, sizeof(probe) - 1);
     }
 }

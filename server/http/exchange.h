@@ -48,8 +48,9 @@ struct exchange {
     double complete;  /* when the body was there */
     double submitted; /* when the pool got it */
     char id[HTTP_ID_SIZE];
-    char method[16];   /* for the log, shortened */
-    char summary[160]; /* the target, for the log, shortened */
+    char token[TOKEN_NAME_SIZE]; /* the name of the client's token; else empty */
+    char method[16];             /* for the log, shortened */
+    char summary[160];           /* the target, for the log, shortened */
 };
 
 /* libmicrohttpd's callbacks; `closure` is a struct http_server. */

@@ -1,7 +1,6 @@
 #include "server/http/reply.h"
 
 #include <stdio.h>
-#include <sys/socket.h>
 
 /* Server-Timing: parse;dur=1.234, compute;dur=5.678 (milliseconds) */
 static void format_timings(const struct http_response *response, struct buffer *text)
@@ -64,7 +63,7 @@ enum MHD_Result reply_queue(struct MHD_Connection *connection, struct http_respo
     return queued;
 }
 
-void reply_send(int descriptor, const struct http_response *response, const char *id)
+void reply_send(const struct connection *connection, const struct http_response *response, const char *id)
 {
     struct buffer text = {0};
     buffer_format(&text, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n",
@@ -76,9 +75,8 @@ void reply_send(int descriptor, const struct http_response *response, const char
     buffer_format(&text, "X-Request-Id: %s\r\n\r\n", id);
     buffer_append(&text, response->body.data, response->body.length);
     if (is_complete(response) && !text.failed) {
-        ssize_t sent = send(descriptor, text.data, text.length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)sent;
+        connection_send(connection, text.data, text.length);
     }
-    shutdown(descriptor, SHUT_WR);
+    connection_finish(connection);
     buffer_free(&text);
 }

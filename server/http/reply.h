@@ -2,6 +2,7 @@
 #ifndef SERVER_HTTP_REPLY_H
 #define SERVER_HTTP_REPLY_H
 
+#include "server/http/connection.h"
 #include "server/http/message.h"
 
 #include <microhttpd.h>
@@ -11,8 +12,8 @@
 enum MHD_Result reply_queue(struct MHD_Connection *connection, struct http_response *response, const char *id,
                             bool close);
 
-/* Writes the response to a socket right away, as far as the socket takes it, and closes that direction. For
- * when libmicrohttpd takes no response: while a body is arriving. */
-void reply_send(int descriptor, const struct http_response *response, const char *id);
+/* Writes the response to a connection right away, as far as the socket takes it, and closes that direction.
+ * For when libmicrohttpd takes no response: while a body is arriving. */
+void reply_send(const struct connection *connection, const struct http_response *response, const char *id);
 
 #endif

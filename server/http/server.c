@@ -3,6 +3,7 @@
 #include "server/http/server.h"
 
 #include "server/http/exchange.h"
+#include "server/http/tls.h"
 #include "server/log.h"
 
 #include <errno.h>
@@ -107,6 +108,9 @@ static void log_daemon(void *closure, const char *format, va_list arguments)
  * of HTML, the checks in framing.c and target.c refuse with a problem document. */
 static bool start_daemon(struct http_server *server, struct stability_error *error)
 {
+    bool secure = server->service->config->tls_cert != NULL;
+    unsigned flags =
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_daemon, NULL},
         {MHD_OPTION_LISTEN_SOCKET, server->listener, NULL},
@@ -118,11 +122,11 @@ static bool start_daemon(struct http_server *server, struct stability_error *err
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)exchange_open, server},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_notify, server},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)exchange_close, server},
+        {secure ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0, secure ? tls_callback() : NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL,
-        NULL, exchange_continue, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(flags | (secure ? MHD_USE_TLS : 0), 0, NULL, NULL, exchange_continue,
+                                      server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     return server->daemon != NULL ||
            stability_fail(error, STABILITY_ERROR_INTERNAL, NULL, "the HTTP daemon cannot be started");
 }
@@ -130,12 +134,19 @@ static bool start_daemon(struct http_server *server, struct stability_error *err
 static void release(struct http_server *server)
 {
     watch_free(server->watch);
+    tls_release();
     if (server->listener >= 0) {
         close(server->listener);
     }
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->mutex);
     free(server);
+}
+
+bool http_server_reload(struct http_server *server, struct stability_error *error)
+{
+    const struct config *config = server->service->config;
+    return config->tls_cert == NULL || tls_load(config->tls_cert, config->tls_key, error);
 }
 
 struct http_server *http_server_new(struct service *service, struct stability_error *error)
@@ -148,7 +159,7 @@ struct http_server *http_server_new(struct service *service, struct stability_er
     server->service = service;
     pthread_mutex_init(&server->mutex, NULL);
     pthread_cond_init(&server->idle, NULL);
-    server->listener = open_listener(service->config, error);
+    server->listener = http_server_reload(server, error) ? open_listener(service->config, error) : -1;
     server->watch = server->listener < 0 ? NULL : watch_new(&watch_events, error);
     if (server->watch == NULL || !start_daemon(server, error)) {
         release(server);
@@ -167,8 +178,9 @@ const char *http_server_url(const struct http_server *server, char url[HTTP_URL_
         getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
                     NI_NUMERICHOST | NI_NUMERICSERV);
     }
-    const char *form = strchr(host, ':') == NULL ? "http://%s:%s" : "http://[%s]:%s";
-    snprintf(url, HTTP_URL_SIZE, form, host, port);
+    const char *form = strchr(host, ':') == NULL ? "%s://%s:%s" : "%s://[%s]:%s";
+    snprintf(url, HTTP_URL_SIZE, form, server->service->config->tls_cert == NULL ? "http" : "https", host,
+             port);
     return url;
 }
 

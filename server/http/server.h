@@ -13,6 +13,10 @@ bool http_is_loopback(const char *address, bool *loopback, struct stability_erro
 /* Listens as the service's configuration says and starts to serve. `service` is borrowed. NULL on error. */
 struct http_server *http_server_new(struct service *service, struct stability_error *error);
 
+/* Reads the certificate and the key again; plain HTTP has none. Where that fails, those of before stay in
+ * force. */
+bool http_server_reload(struct http_server *server, struct stability_error *error);
+
 /* Writes "http://127.0.0.1:8080", with the port that the kernel chose, into `url` and returns it. */
 #define HTTP_URL_SIZE 80
 const char *http_server_url(const struct http_server *server, char url[HTTP_URL_SIZE]);

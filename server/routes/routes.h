@@ -11,6 +11,7 @@ enum route_trait {
     ROUTE_HEAVY = 1,  /* runs in the compute pool; refused while draining */
     ROUTE_BODY = 2,   /* takes a JSON body */
     ROUTE_REPORT = 4, /* answers with a report: takes `format`, `fail_on` and Accept */
+    ROUTE_OPEN = 256, /* answers without a token, and is not counted by rates */
 };
 
 struct route {

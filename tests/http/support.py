@@ -30,10 +30,12 @@ class Response:
 class Connection:
     """A socket to the server, and what was read from it."""
 
-    def __init__(self, server, timeout=PATIENCE):
+    def __init__(self, server, timeout=PATIENCE, context=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", server.port))
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_hostname="localhost")
         self.unread = b""
 
     def __enter__(self):
@@ -101,7 +103,7 @@ class Server:
             [sys.argv[1], "serve", "--port", "0", *options], stdout=subprocess.PIPE, stderr=self.log_file, text=True,
             env={**os.environ, **(environment or {})})
         listening = self.process.stdout.readline()
-        match = re.search(r" listens on http://\S+:(\d+)$", listening.strip())
+        match = re.search(r" listens on https?://\S+:(\d+)$", listening.strip())
         if not match or self.process.stdout.readline() != "ready\n":
             self.process.kill()
             raise AssertionError(f"the server did not start: {listening!r} {self.read_log()}")
@@ -145,9 +147,9 @@ class Server:
     def connect(self, **options):
         return Connection(self, **options)
 
-    def exchange(self, data, **options):
+    def exchange(self, data, context=None, **options):
         """Sends bytes over a connection of their own and returns the response."""
-        with self.connect() as connection:
+        with self.connect(context=context) as connection:
             connection.send(data)
             return connection.response(**options)
 
