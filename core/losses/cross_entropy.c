@@ -185,15 +185,17 @@ static real soft_weight(const struct layout *l, int64_t start, int64_t c)
 }
 
 /* ---- CrossEntropyLoss ------------------------------------------------------------------------------- *
- * Rows are taken in blocks that lie side by side: one row where its classes do (inner is 1), else WIDTH. */
+ * Rows are taken in blocks, up to WIDTH of them side by side; where a row's many classes lie side by side
+ * (inner is 1), one by one. */
 
-enum { WIDTH = 64 };
+enum { WIDTH = 64, FEW_CLASSES = 64 };
 
 /* log p_c = x_c - greatest - log_sum */
 struct block {
     int64_t row;
     int64_t width;
-    const real *x; /* class 0 of the first row */
+    int64_t row_stride; /* from a row to the next one of the block */
+    const real *x;      /* class 0 of the first row */
     real *greatest;
     real *log_sum;
 };
@@ -205,8 +207,10 @@ static bool next_block(const struct layout *l, const struct loss_pass *pass, str
     block->row += block->width;
     if (block->row == l->rows)
         return false;
-    int64_t left = l->inner - block->row % l->inner;
-    block->width = left < WIDTH ? left : WIDTH;
+    int64_t left = l->inner == 1 ? l->rows - block->row : l->inner - block->row % l->inner;
+    int64_t most = l->inner == 1 && l->classes > FEW_CLASSES ? 1 : WIDTH;
+    block->width = left < most ? left : most;
+    block->row_stride = l->inner == 1 ? l->classes : 1;
     block->x = l->x + row_start(l, block->row);
     block->greatest = saved + block->row;
     block->log_sum = saved + l->rows + block->row;
@@ -228,24 +232,40 @@ static void normalize_row(const struct layout *l, const struct block *block)
     *block->log_sum = (real)log(sum);
 }
 
-static void normalize_columns(const struct layout *l, const struct block *block)
+/* A class of all rows, WIDTH of them: those that the block does not have are 0. */
+static void load_class(const struct layout *l, const struct block *block, int64_t c, real *values)
 {
+    const real *x = block->x + c * l->inner;
+    for (int64_t j = 0; j < block->width; j++)
+        values[j] = x[j * block->row_stride];
+}
+
+static void normalize_rows(const struct layout *l, const struct block *block)
+{
+    real greatest[WIDTH], values[WIDTH] = {0};
     double sums[WIDTH] = {0};
-    for (int64_t j = 0; j < block->width; j++)
-        block->greatest[j] = -(real)INFINITY;
-    for (int64_t c = 0; c < l->classes; c++)
-        for (int64_t j = 0; j < block->width; j++)
-            block->greatest[j] = greater_of(block->x[c * l->inner + j], block->greatest[j]);
-    for (int64_t c = 0; c < l->classes; c++)
-        for (int64_t j = 0; j < block->width; j++)
-            sums[j] += (double)real_exp(block->x[c * l->inner + j] - block->greatest[j]);
-    for (int64_t j = 0; j < block->width; j++)
-        block->log_sum[j] = (real)log(sums[j]);
+    int64_t width = (block->width + 7) / 8 * 8; /* whole vectors */
+    for (int64_t j = 0; j < WIDTH; j++)
+        greatest[j] = -(real)INFINITY;
+    for (int64_t c = 0; c < l->classes; c++) {
+        load_class(l, block, c, values);
+        greater_of_each(greatest, values, width);
+    }
+    for (int64_t c = 0; c < l->classes; c++) {
+        load_class(l, block, c, values);
+        for (int64_t j = 0; j < width; j++)
+            sums[j] += (double)real_exp(values[j] - greatest[j]);
+    }
+    /* Sums in float64: of float32, too, a small loss is not lost in a sum near 1. */
+    for (int64_t j = 0; j < block->width; j++) {
+        block->greatest[j] = greatest[j];
+        block->log_sum[j] = REAL_BITS == 64 ? real_log((real)sums[j]) : (real)log(sums[j]);
+    }
 }
 
 static real negative_log(const struct layout *l, const struct block *block, int64_t j, int64_t c)
 {
-    return block->log_sum[j] - (block->x[c * l->inner + j] - block->greatest[j]);
+    return block->log_sum[j] - (block->x[j * block->row_stride + c * l->inner] - block->greatest[j]);
 }
 
 static double loss_of_row(const struct layout *l, const struct block *block, int64_t j)
@@ -273,7 +293,7 @@ static double forward_cross_entropy(const struct loss_pass *pass)
     struct layout l = layout_of(pass);
     double sum = 0;
     for (struct block block = {0}; next_block(&l, pass, &block);) {
-        (l.inner == 1 ? normalize_row : normalize_columns)(&l, &block);
+        (l.inner == 1 && block.width == 1 ? normalize_row : normalize_rows)(&l, &block);
         for (int64_t j = 0; j < block.width; j++)
             sum += loss_of_row(&l, &block, j);
     }
@@ -301,9 +321,12 @@ static void spread_mass(const struct layout *l, const struct block *block, real 
     for (int64_t j = 0; j < block->width; j++)
         masses[j] = scaled_mass(l, block->row + j, scale);
     if (l->inner == 1) {
-        real shift = *block->greatest, log_sum = *block->log_sum;
-        for (int64_t c = 0; c < l->classes; c++)
-            dx[c] = real_exp(block->x[c] - shift - log_sum) * masses[0];
+        for (int64_t j = 0; j < block->width; j++) {
+            int64_t start = j * l->classes;
+            real shift = block->greatest[j], log_sum = block->log_sum[j], mass = masses[j];
+            for (int64_t c = start; c < start + l->classes; c++)
+                dx[c] = real_exp(block->x[c] - shift - log_sum) * mass;
+        }
         return;
     }
     for (int64_t c = 0; c < l->classes; c++)
@@ -339,7 +362,7 @@ static void backward_cross_entropy(const struct loss_pass *pass)
         int64_t start = row_start(&l, block.row);
         spread_mass(&l, &block, scale, dx + start);
         for (int64_t j = 0; j < block.width; j++)
-            take_target(&l, block.row + j, scale, dx + start + j);
+            take_target(&l, block.row + j, scale, dx + start + j * block.row_stride);
     }
 }
 

@@ -78,6 +78,17 @@ static inline sums_vector greater_vector(sums_vector a, sums_vector b)
     return (sums_vector)(((__typeof__(takes_a))a & takes_a) | ((__typeof__(takes_a))b & ~takes_a));
 }
 
+/* greatest[i] = the greater of it and x[i]; NaN where either is NaN. */
+static inline void greater_of_each(real *greatest, const real *x, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + SUMS_VECTOR <= count; i += SUMS_VECTOR)
+        *(sums_vector *)(greatest + i) =
+            greater_vector(*(const sums_vector *)(x + i), *(const sums_vector *)(greatest + i));
+    for (; i < count; i++)
+        greatest[i] = greater_of(x[i], greatest[i]);
+}
+
 /* The greatest of x, -Infinity over nothing; NaN where any element is NaN. */
 static inline real greatest_of(const real *x, int64_t count)
 {

@@ -39,7 +39,7 @@ static const struct function {
     {"log1p", real_log1p, log1pl, 0.9, -0.999, (double)REAL_MAX},
     {"softplus", real_softplus, softplus_reference, 1.75, EXP_LOW, EXP_HIGH},
     {"sigmoid", real_sigmoid, sigmoid_reference, 2.5, EXP_LOW, EXP_HIGH},
-    {"tanh", real_tanh, tanhl, 1.4, -100, 100},
+    {"tanh", real_tanh, tanhl, 2.4, -100, 100},
     {"erf", real_erf, erfl, 1.6, -10, 10},
 };
 enum { FUNCTION_COUNT = sizeof(functions) / sizeof(functions[0]), POINTS = 200000 };
