@@ -2,6 +2,7 @@
 #include "server/http/server.h"
 #include "server/input/request.h"
 #include "server/log.h"
+#include "server/routes/routes.h"
 #include "server/usage.h"
 
 #include <stability/stability.h>
@@ -42,7 +43,8 @@ static bool open_service(struct service *service, const struct config *config, s
     }
     service->memory.total = config->memory;
     service->access = access_new(config->tokens, (double)config->rate, error);
-    if (service->access != NULL) {
+    service->metrics = metrics_new(route_count(), error);
+    if (service->access != NULL && service->metrics != NULL) {
         service->pool = pool_new((int)config->threads, (int)config->threads * QUEUE_PER_THREAD, error);
     }
     return service->pool != NULL;
@@ -52,6 +54,7 @@ static void close_service(struct service *service)
 {
     pool_free(service->pool);
     access_free(service->access);
+    metrics_free(service->metrics);
 }
 
 static sem_t signalled;

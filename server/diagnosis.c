@@ -74,6 +74,9 @@ static bool run_plan(const struct diagnosis_call *call, const struct stability_p
     double started = clock_seconds();
     struct stability_report *report = stability_diagnose(plan, &diagnosis->error);
     diagnosis->compute_seconds += clock_seconds() - started;
+    if (report != NULL) {
+        metrics_count_report(call->metrics, report, diagnosis->compute_seconds);
+    }
     bool done = report != NULL && format_report(call, report, diagnosis);
     stability_report_free(report);
     release(call, bytes);

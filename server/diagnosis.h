@@ -5,6 +5,7 @@
 
 #include "server/input/request.h"
 #include "server/jobs/budget.h"
+#include "server/metrics/metrics.h"
 #include "server/report_choice.h"
 
 /* What is asked. */
@@ -14,6 +15,7 @@ struct diagnosis_call {
     int threads;                 /* that a gradient check may use */
     struct report_choice choice; /* with a format */
     struct stability_limits limits;
+    struct metrics *metrics;       /* that count what came of it; NULL: none */
     struct budget *memory;         /* from which the work's memory is taken; NULL: as much as it likes */
     double deadline;               /* clock_seconds() after which the work stops; 0: never */
     bool (*wanted)(void *context); /* false: nobody waits for the report any more; may be NULL */

@@ -6,6 +6,7 @@
 #include "server/config.h"
 #include "server/jobs/budget.h"
 #include "server/jobs/pool.h"
+#include "server/metrics/metrics.h"
 
 #include <stability/request.h>
 
@@ -15,6 +16,7 @@ struct service {
     struct budget memory;
     struct pool *pool;
     struct access *access;
+    struct metrics *metrics;
     atomic_bool draining; /* nothing new is accepted */
 };
 

@@ -4,14 +4,13 @@
 #include "server/http/admission.h"
 #include "server/http/body.h"
 #include "server/http/framing.h"
+#include "server/http/record.h"
 #include "server/http/reply.h"
-#include "server/log.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 static struct watch *watch_of(const struct exchange *exchange)
@@ -65,28 +64,7 @@ static void answer_early(struct exchange *exchange)
     refuse(exchange);
     add_retry_after(exchange);
     exchange->sent = (int64_t)exchange->response.body.length;
-    reply_send(exchange->connection, &exchange->response, exchange->id);
-}
-
-static void generate_id(char id[HTTP_ID_SIZE])
-{
-    unsigned char bytes[16] = {0};
-    ssize_t got = getrandom(bytes, sizeof(bytes), 0);
-    (void)got; /* an id that is not unique is better than none */
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
-    }
-}
-
-/* Takes over the client's X-Request-Id where it is short and harmless in any log or header. */
-static void adopt_id(struct exchange *exchange)
-{
-    static const char harmless[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:/+=@-";
-    const char *given = MHD_lookup_connection_value(exchange->handle, MHD_HEADER_KIND, "X-Request-Id");
-    size_t length = given == NULL ? 0 : strlen(given);
-    if (length > 0 && length < HTTP_ID_SIZE && strspn(given, harmless) == length) {
-        memcpy(exchange->id, given, length + 1);
-    }
+    reply_send(exchange);
 }
 
 void *exchange_open(void *closure, const char *target, struct MHD_Connection *handle)
@@ -106,8 +84,9 @@ void *exchange_open(void *closure, const char *target, struct MHD_Connection *ha
     exchange->target_length = strlen(target);
     exchange->request.service = server->service;
     exchange->request.id = exchange->id;
+    metrics_add_in_progress(server->service->metrics, 1);
     exchange->parsed = http_target_new(target, &exchange->error);
-    generate_id(exchange->id);
+    identity_generate(exchange->id);
     snprintf(exchange->summary, sizeof(exchange->summary), "%s", target);
     watch_lock(server->watch);
     connection->exchange = exchange;
@@ -126,7 +105,7 @@ static enum MHD_Result reply(struct exchange *exchange, bool close)
     http_response_timing(&exchange->response, "total", now - exchange->started);
     add_retry_after(exchange);
     close = close || atomic_load(&exchange->request.service->draining);
-    enum MHD_Result queued = reply_queue(exchange->handle, &exchange->response, exchange->id, close);
+    enum MHD_Result queued = reply_queue(exchange, close);
     exchange->sent = (int64_t)exchange->response.body.length;
     return queued;
 }
@@ -137,7 +116,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     exchange->begun = true;
     exchange->is_http10 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     snprintf(exchange->method, sizeof(exchange->method), "%s", method);
-    adopt_id(exchange);
+    identity_adopt(exchange->handle, exchange->id);
+    identity_trace(exchange->handle, exchange->trace);
     if (!advance(exchange, EXCHANGE_BODY, exchange->started + timeout_of(exchange))) {
         return MHD_NO;
     }
@@ -226,7 +206,9 @@ static void resume(struct exchange *exchange)
 static void run_job(struct job *job)
 {
     struct exchange *exchange = (struct exchange *)job;
-    http_response_timing(&exchange->response, "queue", clock_seconds() - exchange->submitted);
+    double waited = clock_seconds() - exchange->submitted;
+    metrics_count_wait(exchange->request.service->metrics, waited);
+    http_response_timing(&exchange->response, "queue", waited);
     run_handler(exchange);
     resume(exchange);
 }
@@ -309,37 +291,13 @@ enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, 
     return finish(exchange);
 }
 
-static void log_exchange(const struct exchange *exchange, struct MHD_Connection *handle)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_HTTP_STATUS);
-    struct log_line line;
-    if (!log_begin(&line, LOG_info, "request")) {
-        return;
-    }
-    json_member_text(&line.json, "request_id", exchange->id);
-    json_member_text(&line.json, "client", exchange->connection->address);
-    if (exchange->token[0] != '\0') {
-        json_member_text(&line.json, "token", exchange->token);
-    }
-    json_member_text(&line.json, "method", exchange->method);
-    json_member_text(&line.json, "target", exchange->summary);
-    json_member_integer(&line.json, "status",
-                        info != NULL ? (int64_t)info->http_status : exchange->response.status);
-    if (exchange->response.code != STABILITY_OK) {
-        json_member_text(&line.json, "code", stability_code_name(exchange->response.code));
-    }
-    json_member_integer(&line.json, "received", exchange->received);
-    json_member_integer(&line.json, "sent", exchange->sent);
-    json_member_double(&line.json, "seconds", round((clock_seconds() - exchange->started) * 1e6) / 1e6);
-    log_end(&line);
-}
-
 void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
                     enum MHD_RequestTerminationCode code)
 {
     struct http_server *server = closure;
     struct exchange *exchange = *context;
     (void)code;
+    (void)handle;
     if (exchange == NULL) {
         return;
     }
@@ -347,7 +305,8 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     exchange->connection->exchange = NULL;
     watch_deadline(server->watch, &exchange->connection->watched, clock_seconds() + HTTP_IDLE_SECONDS);
     watch_unlock(server->watch);
-    log_exchange(exchange, handle);
+    record_exchange(exchange);
+    metrics_add_in_progress(server->service->metrics, -1);
     body_release(exchange);
     http_response_free(&exchange->response);
     free(exchange->parsed);

@@ -3,6 +3,7 @@
 #define SERVER_HTTP_EXCHANGE_H
 
 #include "server/http/connection.h"
+#include "server/http/identity.h"
 #include "server/http/message.h"
 #include "server/input/encoding.h"
 #include "server/input/multipart.h"
@@ -48,6 +49,7 @@ struct exchange {
     double complete;  /* when the body was there */
     double submitted; /* when the pool got it */
     char id[HTTP_ID_SIZE];
+    char trace[TRACE_SIZE];      /* traceparent; else empty */
     char token[TOKEN_NAME_SIZE]; /* the name of the client's token; else empty */
     char method[16];             /* for the log, shortened */
     char summary[160];           /* the target, for the log, shortened */

@@ -1,6 +1,63 @@
 #include "server/http/reply.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* Every header of a response but Content-Length and Connection. */
+#define MOST_HEADERS (HTTP_HEADER_COUNT + 8)
+
+struct headers {
+    size_t count;
+    struct {
+        const char *name;
+        const char *value;
+    } items[MOST_HEADERS];
+};
+
+/* A page may show what it has in itself, load nothing, send nothing and be framed by nobody. */
+static const char page_policy[] =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'";
+
+/* What browsers are told about anything that comes from here; a handler's own header wins. */
+static const struct {
+    const char *name;
+    const char *value;
+    bool page; /* for pages only */
+} browser_headers[] = {
+    {"X-Content-Type-Options", "nosniff", false},
+    {"Content-Security-Policy", page_policy, true},
+    {"Referrer-Policy", "no-referrer", true},
+    {"X-Frame-Options", "DENY", true},
+};
+
+static void add(struct headers *headers, const char *name, const char *value)
+{
+    if (value != NULL && value[0] != '\0' && headers->count < MOST_HEADERS) {
+        headers->items[headers->count].name = name;
+        headers->items[headers->count++].value = value;
+    }
+}
+
+static bool has(const struct http_response *response, const char *name)
+{
+    for (size_t i = 0; i < response->header_count; i++) {
+        if (strcmp(response->headers[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_browser_headers(struct headers *headers, const struct http_response *response)
+{
+    bool page = response->media_type != NULL && strncmp(response->media_type, "text/html", 9) == 0;
+    for (size_t i = 0; i < sizeof(browser_headers) / sizeof(browser_headers[0]); i++) {
+        if ((page || !browser_headers[i].page) && !has(response, browser_headers[i].name)) {
+            add(headers, browser_headers[i].name, browser_headers[i].value);
+        }
+    }
+}
 
 /* Server-Timing: parse;dur=1.234, compute;dur=5.678 (milliseconds) */
 static void format_timings(const struct http_response *response, struct buffer *text)
@@ -11,28 +68,35 @@ static void format_timings(const struct http_response *response, struct buffer *
     }
 }
 
+/* Collects the headers; `timings` keeps one of them. */
+static void collect(const struct exchange *exchange, struct headers *headers, struct buffer *timings)
+{
+    const struct http_response *response = &exchange->response;
+    format_timings(response, timings);
+    add(headers, "X-Request-Id", exchange->id);
+    add(headers, "traceparent", exchange->trace);
+    add(headers, "Server-Timing", timings->data);
+    add(headers, MHD_HTTP_HEADER_CONTENT_TYPE, response->media_type);
+    for (size_t i = 0; i < response->header_count; i++) {
+        add(headers, response->headers[i].name, response->headers[i].value);
+    }
+    add_browser_headers(headers, response);
+}
+
 /* A body of the wrong or no length must not go out: an empty 500 is all that can be said without memory. */
 static bool is_complete(const struct http_response *response)
 {
     return !response->body.failed && response->status != 0;
 }
 
-static bool add_headers(struct MHD_Response *reply, const struct http_response *response, const char *id,
-                        bool close)
+static bool add_headers(struct MHD_Response *reply, const struct exchange *exchange, bool close)
 {
+    struct headers headers = {0};
     struct buffer timings = {0};
-    format_timings(response, &timings);
-    bool added = MHD_add_response_header(reply, "X-Request-Id", id) == MHD_YES;
-    if (timings.length > 0) {
-        added = added && MHD_add_response_header(reply, "Server-Timing", timings.data) == MHD_YES;
-    }
-    if (response->media_type != NULL) {
-        added = added &&
-                MHD_add_response_header(reply, MHD_HTTP_HEADER_CONTENT_TYPE, response->media_type) == MHD_YES;
-    }
-    for (size_t i = 0; i < response->header_count; i++) {
-        const struct http_header *header = &response->headers[i];
-        added = added && MHD_add_response_header(reply, header->name, header->value) == MHD_YES;
+    collect(exchange, &headers, &timings);
+    bool added = true;
+    for (size_t i = 0; i < headers.count && added; i++) {
+        added = MHD_add_response_header(reply, headers.items[i].name, headers.items[i].value) == MHD_YES;
     }
     if (close) {
         added = added && MHD_add_response_header(reply, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
@@ -41,9 +105,9 @@ static bool add_headers(struct MHD_Response *reply, const struct http_response *
     return added;
 }
 
-enum MHD_Result reply_queue(struct MHD_Connection *connection, struct http_response *response, const char *id,
-                            bool close)
+enum MHD_Result reply_queue(struct exchange *exchange, bool close)
 {
+    struct http_response *response = &exchange->response;
     if (!is_complete(response)) {
         http_response_free(response);
         response->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
@@ -56,27 +120,31 @@ enum MHD_Result reply_queue(struct MHD_Connection *connection, struct http_respo
     }
     *body = (struct buffer){.length = body->length};
     enum MHD_Result queued = MHD_NO;
-    if (add_headers(reply, response, id, close)) {
-        queued = MHD_queue_response(connection, (unsigned)response->status, reply);
+    if (add_headers(reply, exchange, close)) {
+        queued = MHD_queue_response(exchange->handle, (unsigned)response->status, reply);
     }
     MHD_destroy_response(reply);
     return queued;
 }
 
-void reply_send(const struct connection *connection, const struct http_response *response, const char *id)
+void reply_send(const struct exchange *exchange)
 {
+    const struct http_response *response = &exchange->response;
+    struct headers headers = {0};
+    struct buffer timings = {0};
     struct buffer text = {0};
-    buffer_format(&text, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n",
-                  response->status, MHD_get_reason_phrase_for((unsigned)response->status),
-                  response->media_type, response->body.length);
-    for (size_t i = 0; i < response->header_count; i++) {
-        buffer_format(&text, "%s: %s\r\n", response->headers[i].name, response->headers[i].value);
+    collect(exchange, &headers, &timings);
+    buffer_format(&text, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\nConnection: close\r\n", response->status,
+                  MHD_get_reason_phrase_for((unsigned)response->status), response->body.length);
+    for (size_t i = 0; i < headers.count; i++) {
+        buffer_format(&text, "%s: %s\r\n", headers.items[i].name, headers.items[i].value);
     }
-    buffer_format(&text, "X-Request-Id: %s\r\n\r\n", id);
+    buffer_append_text(&text, "\r\n");
     buffer_append(&text, response->body.data, response->body.length);
     if (is_complete(response) && !text.failed) {
-        connection_send(connection, text.data, text.length);
+        connection_send(exchange->connection, text.data, text.length);
     }
-    connection_finish(connection);
+    connection_finish(exchange->connection);
+    buffer_free(&timings);
     buffer_free(&text);
 }

@@ -13,6 +13,8 @@ struct pool {
     struct job *first;
     struct job **last; /* where the next job is hung in */
     int waiting;
+    int running;
+    int borrowed;
     int capacity;
     bool stopping;
     double run_seconds; /* moving average of a job's run time */
@@ -20,27 +22,48 @@ struct pool {
     pthread_t threads[];
 };
 
-/* Takes the next job off the queue; NULL where the pool stops. */
+/* Takes the job that `link` leads to off the queue. The pool is locked. */
+static struct job *unlink_job(struct pool *pool, struct job **link)
+{
+    struct job *job = *link;
+    *link = job->next;
+    if (pool->last == &job->next) {
+        pool->last = link;
+    }
+    pool->waiting--;
+    return job;
+}
+
+/* Whether a thread may start a job: some are borrowed by others. The pool is locked. */
+static bool may_start(const struct pool *pool)
+{
+    return pool->first != NULL && pool->running + pool->borrowed < pool->thread_count;
+}
+
+/* Takes the next job off the queue; NULL where the pool stops and nothing waits. */
 static struct job *next_job(struct pool *pool)
 {
+    struct job *job = NULL;
     pthread_mutex_lock(&pool->mutex);
-    while (pool->first == NULL && !pool->stopping) {
+    while (!may_start(pool) && (pool->first != NULL || !pool->stopping)) {
         pthread_cond_wait(&pool->changed, &pool->mutex);
     }
-    struct job *job = pool->first;
-    if (job != NULL) {
-        pool->first = job->next;
-        pool->last = pool->first == NULL ? &pool->first : pool->last;
-        pool->waiting--;
+    if (pool->first != NULL) {
+        job = unlink_job(pool, &pool->first);
+        pool->running++;
     }
     pthread_mutex_unlock(&pool->mutex);
     return job;
 }
 
-static void note_run_time(struct pool *pool, double seconds)
+static void end_job(struct pool *pool, double seconds)
 {
     pthread_mutex_lock(&pool->mutex);
+    pool->running--;
     pool->run_seconds += (seconds - pool->run_seconds) / 8;
+    if (pool->stopping) {
+        pthread_cond_broadcast(&pool->changed);
+    }
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -51,9 +74,25 @@ static void *work(void *argument)
     while ((job = next_job(pool)) != NULL) {
         double started = clock_seconds();
         job->run(job);
-        note_run_time(pool, clock_seconds() - started);
+        end_job(pool, clock_seconds() - started);
     }
     return NULL;
+}
+
+/* The threads wait until all of them are there. */
+static bool start(struct pool *pool, int threads, struct stability_error *error)
+{
+    int failure = 0;
+    pthread_mutex_lock(&pool->mutex);
+    while (pool->thread_count < threads && failure == 0) {
+        failure = pthread_create(&pool->threads[pool->thread_count], NULL, work, pool);
+        pool->thread_count += failure == 0;
+    }
+    int count = pool->thread_count;
+    pthread_mutex_unlock(&pool->mutex);
+    return failure == 0 ||
+           stability_fail(error, STABILITY_ERROR_INTERNAL, NULL, "thread %d of %d cannot be started: %s",
+                          count + 1, threads, strerror(failure));
 }
 
 struct pool *pool_new(int threads, int capacity, struct stability_error *error)
@@ -68,14 +107,9 @@ struct pool *pool_new(int threads, int capacity, struct stability_error *error)
     pthread_cond_init(&pool->changed, NULL);
     pool->last = &pool->first;
     pool->capacity = capacity;
-    for (; pool->thread_count < threads; pool->thread_count++) {
-        int failure = pthread_create(&pool->threads[pool->thread_count], NULL, work, pool);
-        if (failure != 0) {
-            stability_fail(error, STABILITY_ERROR_INTERNAL, NULL, "thread %d of %d cannot be started: %s",
-                           pool->thread_count + 1, threads, strerror(failure));
-            pool_free(pool);
-            return NULL;
-        }
+    if (!start(pool, threads, error)) {
+        pool_free(pool);
+        return NULL;
     }
     return pool;
 }
@@ -95,9 +129,64 @@ bool pool_submit(struct pool *pool, struct job *job)
     return fits;
 }
 
+bool pool_withdraw(struct pool *pool, struct job *job)
+{
+    pthread_mutex_lock(&pool->mutex);
+    struct job **link = &pool->first;
+    while (*link != NULL && *link != job) {
+        link = &(*link)->next;
+    }
+    bool found = *link != NULL;
+    if (found) {
+        unlink_job(pool, link);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return found;
+}
+
+int pool_borrow(struct pool *pool, int most)
+{
+    pthread_mutex_lock(&pool->mutex);
+    int idle = pool->thread_count - pool->running - pool->borrowed - pool->waiting;
+    int count = idle < most ? idle : most;
+    count = count > 0 ? count : 0;
+    pool->borrowed += count;
+    pthread_mutex_unlock(&pool->mutex);
+    return count;
+}
+
+void pool_return(struct pool *pool, int count)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pool->borrowed -= count;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
 int pool_threads(const struct pool *pool)
 {
     return pool->thread_count;
+}
+
+int pool_capacity(const struct pool *pool)
+{
+    return pool->capacity;
+}
+
+int pool_waiting(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    int waiting = pool->waiting;
+    pthread_mutex_unlock(&pool->mutex);
+    return waiting;
+}
+
+int pool_running(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    int running = pool->running;
+    pthread_mutex_unlock(&pool->mutex);
+    return running;
 }
 
 bool pool_is_full(struct pool *pool)

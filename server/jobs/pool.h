@@ -19,8 +19,20 @@ struct pool *pool_new(int threads, int capacity, struct stability_error *error);
 /* Queues a job; jobs start in the order they came. False, and nothing queued, where the queue is full. */
 bool pool_submit(struct pool *pool, struct job *job);
 
-/* How many threads it has. */
+/* Takes a job off the queue again, its `run` never called. False where it has started, or is not there. */
+bool pool_withdraw(struct pool *pool, struct job *job);
+
+/* For a job that could use several threads: takes up to `most` places of threads that have nothing to do, so
+ * that no more threads compute than the pool has, and returns how many. While they are taken, as many of the
+ * pool's threads start nothing. */
+int pool_borrow(struct pool *pool, int most);
+void pool_return(struct pool *pool, int count);
+
+/* How many threads it has, how many jobs may wait, how many do, and how many are running. */
 int pool_threads(const struct pool *pool);
+int pool_capacity(const struct pool *pool);
+int pool_waiting(struct pool *pool);
+int pool_running(struct pool *pool);
 
 /* Whether pool_submit would refuse a job now. */
 bool pool_is_full(struct pool *pool);

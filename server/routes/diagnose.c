@@ -10,6 +10,7 @@ static void answer(const struct http_request *request, enum input_purpose purpos
         .threads = pool_threads(request->service->pool),
         .choice = request->choice,
         .limits = request->service->limits,
+        .metrics = request->service->metrics,
         .memory = &request->service->memory,
         .deadline = request->deadline,
         .wanted = request->wanted,

@@ -36,6 +36,11 @@ const struct route *route_at(size_t index)
     return &routes[index];
 }
 
+size_t route_index(const struct route *route)
+{
+    return route == NULL ? ROUTE_COUNT : (size_t)(route - routes);
+}
+
 static bool has_method(const struct route *route, const char *method)
 {
     return strcmp(route->method, method) == 0 ||

@@ -24,6 +24,8 @@ struct route {
 
 size_t route_count(void);
 const struct route *route_at(size_t index);
+/* The index of a route; NULL: route_count(). */
+size_t route_index(const struct route *route);
 
 /* Finds the route of a method and a path. NULL with NOT_FOUND or METHOD_NOT_ALLOWED; the latter adds the
  * Allow header to `response`. */
