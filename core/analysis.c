@@ -189,6 +189,26 @@ void result_number(struct analysis_context *context, struct stability_result *pa
     add(context, parent, name, &value);
 }
 
+void result_value(struct analysis_context *context, struct stability_result *parent, const char *name,
+                  double number)
+{
+    add(context, parent, name,
+        &(const struct stability_result){.kind = STABILITY_RESULT_NUMBER, .number = number});
+}
+
+void result_position(struct analysis_context *context, struct stability_result *parent, const char *name,
+                     const struct stability_shape *shape, int64_t element)
+{
+    int64_t position[STABILITY_MAX_RANK];
+    for (int d = shape->rank - 1; d >= 0; d--) {
+        position[d] = element % shape->sizes[d];
+        element /= shape->sizes[d];
+    }
+    struct stability_result *list = result_list(context, parent, name);
+    for (int d = 0; d < shape->rank; d++)
+        result_integer(context, list, "", position[d]);
+}
+
 void result_integer(struct analysis_context *context, struct stability_result *parent, const char *name,
                     int64_t integer)
 {

@@ -346,7 +346,7 @@ static bool draw_conclusions(struct diagnosis *d, struct stability_report *repor
     if (!fill_report(d, report) ||
         !forecast_make(&observations->forecast, graph, report, observations->probes.input_squares, &d->arena))
         return out_of_memory(error);
-    if (d->non_finite && !origin_find(d->plan, &d->arena, &observations->non_finite, error))
+    if (d->non_finite && !origin_find(d->plan, &d->arena, observations, error))
         return false;
     return rules_run(report, graph, observations, d->plan->thresholds, &d->arena, error) &&
            analyses_run(report, d->plan, observations, &d->arena, error);

@@ -91,6 +91,31 @@ struct layer_copy {
         variables[6]; /* further names for the shapes' formulas; ends with a NULL name */
 };
 
+/* Which element of a pass is asked about: of an output (forward), of the gradient of an input or of a
+ * parameter (backward). */
+struct layer_place {
+    bool backward;
+    bool parameter; /* backward: of a parameter's gradient, by its number in the pass */
+    int tensor;     /* which output, input or parameter */
+    int64_t element;
+};
+
+/* A number that an element was made of. */
+struct layer_operand {
+    const char *name; /* "input", "gradient of the output", "weight": static text */
+    struct stability_shape shape;
+    int64_t element; /* flat index */
+    double value;
+};
+
+/* How an element came about. */
+enum { LAYER_MAX_OPERANDS = 4 };
+struct layer_cause {
+    char text[256];
+    int operand_count;
+    struct layer_operand operands[LAYER_MAX_OPERANDS];
+};
+
 /* What the backward pass does not read, so that its memory can be used again earlier. */
 enum layer_unread { LAYER_READS_ALL = 0, LAYER_UNREAD_INPUTS = 1, LAYER_UNREAD_OUTPUTS = 2 };
 
@@ -129,9 +154,11 @@ struct layer_ops {
     /* What PyTorch's module does to a parameter (by its row) once it has drawn it: Embedding zeroes the row
      * of padding_idx. Only where the parameter is drawn as the module draws it. NULL: nothing. */
     void (*after_draw)(const void *attributes, int parameter, void *data);
-    /* Says, for the first non-finite element of a pass whose operands were finite, how it arose ("exp(91.3)
-     * overflows float32"); NULL or false: told from the element and the operands alone. */
-    bool (*explain)(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size);
+    /* Says how the first non-finite element of a run, or its first NaN, arose ("exp(91.3) overflows float32")
+     * and which operands it has; the operands of a NaN may be infinite, never NaN. NULL or false: told from
+     * the element and the elements at its place alone. */
+    bool (*explain)(const struct layer_pass *pass, const struct layer_place *place,
+                    struct layer_cause *cause);
 };
 
 /* LAYER_OPS(ReLU) = {...}; defines the type in this variant; layers.def must list it. */
@@ -174,6 +201,9 @@ struct loss_ops {
     double (*forward)(const struct loss_pass *pass);    /* the loss, accumulated in float64 */
     void (*backward)(const struct loss_pass *pass);     /* overwrites the input gradients */
     uint64_t (*switches)(const struct loss_pass *pass); /* as in struct layer_ops */
+    /* As in struct layer_ops. Forward, the place is the loss itself: the explanation names the first term
+     * that is not finite. NULL or false: told from the value alone. */
+    bool (*explain)(const struct loss_pass *pass, const struct layer_place *place, struct layer_cause *cause);
 };
 
 #define LOSS_OPS(type) const struct loss_ops VARIANT(loss_##type)

@@ -5,9 +5,10 @@
 #include "core/plan.h"
 #include "core/rule.h"
 
-/* Runs the plan once more, looking at every tensor as it is written. Texts are allocated in `arena`. False
- * with the error where memory ran out or the work was stopped. */
-bool origin_find(const struct stability_plan *plan, struct arena *arena, struct non_finite_origin *origin,
+/* Runs the plan once more, looking at every tensor as it is written: fills in what is observed of the first
+ * non-finite number and of the first NaN. Texts are allocated in `arena`. False with the error where memory
+ * ran out or the work was stopped. */
+bool origin_find(const struct stability_plan *plan, struct arena *arena, struct observations *observations,
                  struct stability_error *error);
 
 #endif

@@ -9,15 +9,19 @@
 
 #include <stability/registry.h>
 
-/* Where the first non-finite number of a pass arose. */
+/* Where the first non-finite number of a run arose. */
 struct non_finite_origin {
     bool found;
+    bool sent; /* in the data or a parameter: before anything was computed */
     bool backward;
     int node;          /* -1: in the data or the loss */
     const char *where; /* "the output", "parameter 'weight'", "data 'input'", "the loss" */
-    int64_t element;   /* flat index */
+    struct stability_shape shape;
+    int64_t element; /* flat index */
     double value;
     const char *how; /* "overflow: finite operands give an infinite result" */
+    int operand_count;
+    struct layer_operand operands[LAYER_MAX_OPERANDS];
 };
 
 /* What is known of a run beside the report's statistics. */
@@ -25,6 +29,7 @@ struct observations {
     struct probes probes;
     struct forecast forecast;
     struct non_finite_origin non_finite;
+    struct non_finite_origin first_nan; /* found where that is an infinity and a NaN came of it later */
 };
 
 struct rule_context {

@@ -45,12 +45,38 @@ static void sub_backward(const struct layer_pass *pass)
     pass_gradient(pass, 1, -1);
 }
 
+static bool explain_as(const char *sign, const struct layer_pass *pass, const struct layer_place *place,
+                       struct layer_cause *cause)
+{
+    double a, b;
+    if (place->backward)
+        return explain_sum(cause, pass->output_gradients[0].count,
+                           &(struct explain_factor){OUTPUT_GRADIENT, &pass->output_gradients[0], 0, 1});
+    binary_operands(pass, place->element, cause, &a, &b);
+    if (isinf(a) && isinf(b))
+        return explain_say(cause, "inf - inf");
+    return explain_say(cause, "%.6g %s %.6g is beyond the largest " REAL_NAME ", " REAL_MAX_TEXT, a, sign, b);
+}
+
+static bool add_explain(const struct layer_pass *pass, const struct layer_place *place,
+                        struct layer_cause *cause)
+{
+    return explain_as("+", pass, place, cause);
+}
+
+static bool sub_explain(const struct layer_pass *pass, const struct layer_place *place,
+                        struct layer_cause *cause)
+{
+    return explain_as("-", pass, place, cause);
+}
+
 LAYER_OPS(Add) = {
     .type = {"Add", "torch.add", "a + b, broadcast together", .minimum_inputs = 2, .maximum_inputs = 2},
     .shape = binary_shape,
     .forward = add_forward,
     .backward = add_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .explain = add_explain,
 };
 
 LAYER_OPS(Sub) = {
@@ -59,4 +85,5 @@ LAYER_OPS(Sub) = {
     .forward = sub_forward,
     .backward = sub_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .explain = sub_explain,
 };

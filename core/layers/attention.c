@@ -365,8 +365,8 @@ void attention_backward(const struct attention *a, const struct attention_parame
                (size_t)a->embed * sizeof(real));
 }
 
-bool attention_explain(const struct attention *a, const real *saved_, int64_t element, char *text,
-                       size_t size)
+bool attention_explain(const struct attention *a, const real *saved_, int64_t element,
+                       struct layer_cause *cause)
 {
     struct saved saved = saved_at(a, saved_);
     int64_t row = element / a->embed;
@@ -376,11 +376,10 @@ bool attention_explain(const struct attention *a, const real *saved_, int64_t el
         const real *weights = saved.weights + ((sample * a->heads + head) * a->queries + query) * all_keys(a);
         if (!isnan(greatest_of(weights, all_keys(a))))
             continue;
-        snprintf(text, size,
-                 "in head %lld, scores q k / √%lld of query %lld are not finite in " REAL_NAME
-                 ", and so their softmax is NaN",
-                 (long long)head, (long long)(a->embed / a->heads), (long long)query);
-        return true;
+        return explain_say(cause,
+                           "in head %lld, scores q k / √%lld of query %lld are not finite in " REAL_NAME
+                           ", and so their softmax is NaN",
+                           (long long)head, (long long)(a->embed / a->heads), (long long)query);
     }
     return false;
 }

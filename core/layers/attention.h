@@ -86,7 +86,7 @@ void attention_backward(const struct attention *attention, const struct attentio
                         const struct attention_parameters *gradients);
 
 /* As layer_ops.explain for the forward pass: tells of scores that are not finite. */
-bool attention_explain(const struct attention *attention, const real *saved, int64_t element, char *text,
-                       size_t size);
+bool attention_explain(const struct attention *attention, const real *saved, int64_t element,
+                       struct layer_cause *cause);
 
 #endif

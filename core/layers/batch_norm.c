@@ -154,11 +154,11 @@ static void backward_batch(const struct layer_pass *pass)
     norm_backward_layer(&norm, pass);
 }
 
-static bool explain_batch(const struct layer_pass *pass, bool backward, int64_t element, char *text,
-                          size_t size)
+static bool explain_batch(const struct layer_pass *pass, const struct layer_place *place,
+                          struct layer_cause *cause)
 {
     struct norm norm = norm_of_pass(pass, 1, false);
-    return norm_explain(&norm, pass->saved, backward, element, text, size);
+    return norm_explain(&norm, pass, place, cause);
 }
 
 LAYER_OPS(BatchNorm1d) = {

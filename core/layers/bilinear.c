@@ -1,5 +1,5 @@
 /* y_o = x1ᵀ W_o x2 + b_o over the last dimensions. */
-#include "core/layer.h"
+#include "core/layers/explain.h"
 #include "core/real/blas.h"
 #include "core/real/sums.h"
 
@@ -158,4 +158,5 @@ LAYER_OPS(Bilinear) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .explain = explain_weighted,
 };

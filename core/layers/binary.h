@@ -4,6 +4,7 @@
 #define LAYERS_BINARY_H
 
 #include "core/layers/broadcast.h"
+#include "core/layers/explain.h"
 
 /* The output's shape, and room for the sums over broadcast dimensions. */
 static inline bool binary_shape(struct layer_shapes *shapes)
@@ -96,13 +97,32 @@ __attribute__((always_inline)) static inline void binary_backward(const struct l
         dx[i] = (real)sums[i];
 }
 
-/* The pair that element `element` of the output is made of. */
-static inline void binary_operands(const struct layer_pass *pass, int64_t element, double *a, double *b)
+/* Adds the pair that element `element` of the output is made of to an explanation. */
+static inline void binary_operands(const struct layer_pass *pass, int64_t element, struct layer_cause *cause,
+                                   double *a, double *b)
 {
     const struct tensor *inputs = pass->inputs;
     const struct stability_shape *shape = &pass->outputs[0].shape;
-    *a = (double)((const real *)inputs[0].data)[broadcast_offset(shape, &inputs[0].shape, element)];
-    *b = (double)((const real *)inputs[1].data)[broadcast_offset(shape, &inputs[1].shape, element)];
+    *a = explain_operand(cause, "input 0", &inputs[0], broadcast_offset(shape, &inputs[0].shape, element));
+    *b = explain_operand(cause, "input 1", &inputs[1], broadcast_offset(shape, &inputs[1].shape, element));
+}
+
+/* Where the gradient of input k is the product of the output's gradient and the other input, element by
+ * element or summed where the input is broadcast. */
+static inline bool binary_explain_product(const struct layer_pass *pass, const struct layer_place *place,
+                                          struct layer_cause *cause)
+{
+    int k = place->tensor;
+    const struct tensor *other = &pass->inputs[1 - k], *dy = &pass->output_gradients[0];
+    if (pass->inputs[k].count != dy->count)
+        return explain_extremes(cause, OUTPUT_GRADIENT, dy, k ? "input 0" : "input 1", other);
+    double gradient = explain_operand(cause, OUTPUT_GRADIENT, dy, place->element);
+    double factor = explain_operand(cause, k ? "input 0" : "input 1", other,
+                                    broadcast_offset(&dy->shape, &other->shape, place->element));
+    if (isnan(gradient * factor))
+        return explain_say(cause, "%g * %g", gradient, factor);
+    return explain_say(cause, "%.6g, the gradient that arrives, * %.6g overflows " REAL_NAME, gradient,
+                       factor);
 }
 
 #endif

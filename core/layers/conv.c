@@ -1,6 +1,7 @@
 /* Conv1d, Conv2d, Conv3d and ConvTranspose1d, ConvTranspose2d: the same three operations in either direction.
  */
 #include "core/layers/convolution.h"
+#include "core/layers/explain.h"
 
 #include <math.h>
 
@@ -363,7 +364,7 @@ static void transpose_backward(const struct layer_pass *pass)
                  .attributes = attributes_,                                                               \
                  .parameters = parameters},                                                               \
         .attributes_size = sizeof(struct conv), .shape = shape, .forward = forward, .backward = backward, \
-        .unread = LAYER_UNREAD_OUTPUTS,                                                                   \
+        .unread = LAYER_UNREAD_OUTPUTS, .explain = explain_weighted,                                      \
     }
 #define CONV_TRANSPOSE_OPS(type_, attributes_, text)                                                    \
     {                                                                                                   \
@@ -375,7 +376,7 @@ static void transpose_backward(const struct layer_pass *pass)
                  .attributes = attributes_,                                                             \
                  .parameters = transpose_parameters},                                                   \
         .attributes_size = sizeof(struct conv), .shape = transpose_shape, .forward = transpose_forward, \
-        .backward = transpose_backward, .unread = LAYER_UNREAD_OUTPUTS,                                 \
+        .backward = transpose_backward, .unread = LAYER_UNREAD_OUTPUTS, .explain = explain_weighted,    \
     }
 
 LAYER_OPS(Conv1d) = CONV_OPS("Conv1d", attributes_1d, "cross-correlation over (batch, channels, length)");

@@ -1,7 +1,7 @@
 /* Running sums along one dimension, accumulated in float64; the gradient's run from the end. As
  * (outer, size, inner) around the dimension, up to COLUMNS neighbouring columns are walked side by side. */
 #include "core/layers/dimension.h"
-#include "core/real/real.h"
+#include "core/layers/explain.h"
 
 enum { COLUMNS = 256 };
 
@@ -69,6 +69,17 @@ static void backward(const struct layer_pass *pass)
     run(pass, pass->output_gradients[0].data, pass->input_gradients[0].data, true);
 }
 
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    const struct cumsum *cumsum = pass->attributes;
+    const struct tensor *of = place->backward ? &pass->output_gradients[0] : &pass->inputs[0];
+    struct dimension_layout l = dimension_layout(&of->shape, cumsum->dim);
+    int64_t position = place->element / l.inner % l.size;
+    struct explain_factor column = {place->backward ? OUTPUT_GRADIENT : "input", of,
+                                    place->element - (place->backward ? 0 : position * l.inner), l.inner};
+    return explain_sum(cause, place->backward ? l.size - position : position + 1, &column);
+}
+
 LAYER_OPS(CumSum) = {
     .type = {"CumSum", "torch.cumsum", "sums of x up to each element along dim", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -77,4 +88,5 @@ LAYER_OPS(CumSum) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .explain = explain,
 };

@@ -1,6 +1,5 @@
 /* a / b */
 #include "core/layers/binary.h"
-#include "core/layers/explain.h"
 
 static real quotient(real a, real b)
 {
@@ -29,24 +28,33 @@ static void backward(const struct layer_pass *pass)
     binary_backward(pass, 1, gradient_b);
 }
 
-static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+/* Of the divisor, or of a dividend that is not broadcast. */
+static bool explain_backward(const struct layer_pass *pass, const struct layer_place *place,
+                             struct layer_cause *cause)
+{
+    const struct tensor *inputs = pass->inputs, *dy = &pass->output_gradients[0];
+    if (inputs[place->tensor].count != dy->count)
+        return false;
+    double gradient = explain_operand(cause, OUTPUT_GRADIENT, dy, place->element), a, b;
+    binary_operands(pass, place->element, cause, &a, &b);
+    if (place->tensor == 0)
+        return explain_say(cause, "the dividend's gradient, %.6g / %.6g, overflows " REAL_NAME, gradient, b);
+    return explain_say(cause, "the divisor's gradient, -dy a / b², overflows " REAL_NAME " at b = %.6g", b);
+}
+
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
     double a, b;
-    if (backward) {
-        if (explain_gradient(pass, element) != 1)
-            return false;
-        snprintf(text, size, "the divisor's gradient, -dy a / b², overflows " REAL_NAME " at b = %.6g",
-                 explain_element(&pass->inputs[1], element));
-        return true;
-    }
-    binary_operands(pass, element, &a, &b);
+    if (place->backward)
+        return explain_backward(pass, place, cause);
+    binary_operands(pass, place->element, cause, &a, &b);
     if (a == 0 && b == 0)
-        snprintf(text, size, "0/0");
-    else if (b == 0)
-        snprintf(text, size, "division by zero: %.6g/0", a);
-    else
-        snprintf(text, size, "%.6g / %.6g overflows " REAL_NAME, a, b);
-    return true;
+        return explain_say(cause, "0/0");
+    if (b == 0)
+        return explain_say(cause, "division by zero: %.6g/0", a);
+    if (isinf(a) && isinf(b))
+        return explain_say(cause, "inf/inf");
+    return explain_say(cause, "%.6g / %.6g overflows " REAL_NAME, a, b);
 }
 
 LAYER_OPS(Div) = {

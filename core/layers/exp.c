@@ -19,12 +19,16 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * y[i];
 }
 
-static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
-    if (backward)
-        return false;
-    snprintf(text, size, "exp(%.6g) overflows " REAL_NAME, explain_element(&pass->inputs[0], element));
-    return true;
+    if (!place->backward)
+        return explain_say(cause, "exp(%.6g) overflows " REAL_NAME,
+                           explain_operand(cause, "input", &pass->inputs[0], place->element));
+    double y = explain_operand(cause, "output", &pass->outputs[0], place->element);
+    double dy = explain_operand(cause, OUTPUT_GRADIENT, &pass->output_gradients[0], place->element);
+    if (isnan(dy * y))
+        return explain_say(cause, "%g * %g: the gradient that arrives times exp(x)", dy, y);
+    return explain_say(cause, "the gradient of exp, %.6g * %.6g, overflows " REAL_NAME, dy, y);
 }
 
 LAYER_OPS(Exp) = {

@@ -83,11 +83,10 @@ static void backward(const struct layer_pass *pass)
     norm_backward_layer(&norm, pass);
 }
 
-static bool explain(const struct layer_pass *pass, bool backward_pass, int64_t element, char *text,
-                    size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
     struct norm norm = norm_of_pass(pass);
-    return norm_explain(&norm, pass->saved, backward_pass, element, text, size);
+    return norm_explain(&norm, pass, place, cause);
 }
 
 LAYER_OPS(GroupNorm) = {

@@ -87,11 +87,10 @@ static void backward(const struct layer_pass *pass)
     norm_backward_layer(&norm, pass);
 }
 
-static bool explain(const struct layer_pass *pass, bool backward_pass, int64_t element, char *text,
-                    size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
     struct norm norm = layer_norm_of(pass);
-    return norm_explain(&norm, pass->saved, backward_pass, element, text, size);
+    return norm_explain(&norm, pass, place, cause);
 }
 
 LAYER_OPS(LayerNorm) = {
@@ -150,11 +149,11 @@ static void backward_rms(const struct layer_pass *pass)
     norm_backward_layer(&norm, pass);
 }
 
-static bool explain_rms(const struct layer_pass *pass, bool backward_pass, int64_t element, char *text,
-                        size_t size)
+static bool explain_rms(const struct layer_pass *pass, const struct layer_place *place,
+                        struct layer_cause *cause)
 {
     struct norm norm = rms_norm_of(pass);
-    return norm_explain(&norm, pass->saved, backward_pass, element, text, size);
+    return norm_explain(&norm, pass, place, cause);
 }
 
 LAYER_OPS(RMSNorm) = {

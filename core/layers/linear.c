@@ -1,6 +1,7 @@
 /* y = x Wᵀ + b over the last dimension of x. */
 #include "core/layer.h"
 #include "core/layers/affine.h"
+#include "core/layers/explain.h"
 
 struct linear {
     int64_t in_features;
@@ -95,6 +96,33 @@ static void input_column(const struct layer_pass *pass, int64_t column, const vo
     }
 }
 
+static bool explain_backward(const struct layer_pass *pass, const struct layer_place *place,
+                             struct layer_cause *cause)
+{
+    const struct linear *linear = pass->attributes;
+    int64_t in = linear->in_features, out = linear->out_features, rows = pass->inputs[0].count / in;
+    const struct tensor *dy = &pass->output_gradients[0];
+    struct explain_factor along = {OUTPUT_GRADIENT, dy, place->element / in * out, 1};
+    struct explain_factor across = {OUTPUT_GRADIENT, dy, place->element / (place->tensor == WEIGHT ? in : 1),
+                                    out};
+    struct explain_factor weight = {"weight", &pass->parameters[WEIGHT], place->element % in, in};
+    struct explain_factor input = {"input", &pass->inputs[0], place->element % in, in};
+    if (!place->parameter)
+        return explain_products(cause, out, &along, &weight);
+    return place->tensor == WEIGHT ? explain_products(cause, rows, &across, &input)
+                                   : explain_sum(cause, rows, &across);
+}
+
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    const struct linear *linear = pass->attributes;
+    int64_t in = linear->in_features, out = linear->out_features;
+    struct explain_factor input = {"input", &pass->inputs[0], place->element / out * in, 1};
+    struct explain_factor weight = {"weight", &pass->parameters[WEIGHT], place->element % out * in, 1};
+    return place->backward ? explain_backward(pass, place, cause)
+                           : explain_products(cause, in, &input, &weight);
+}
+
 LAYER_OPS(Linear) = {
     .type = {.type = "Linear",
              .torch = "torch.nn.Linear",
@@ -110,4 +138,5 @@ LAYER_OPS(Linear) = {
     .unread = LAYER_UNREAD_OUTPUTS,
     .parameter_column = parameter_column,
     .input_column = input_column,
+    .explain = explain,
 };

@@ -36,29 +36,30 @@ static void log1p_backward(const struct layer_pass *pass)
         dx[i] = dy[i] / (1 + x[i]);
 }
 
-static bool explain_as(const char *function, double zero, const struct layer_pass *pass, bool backward,
-                       int64_t element, char *text, size_t size)
+static bool explain_as(const char *function, double zero, const struct layer_pass *pass,
+                       const struct layer_place *place, struct layer_cause *cause)
 {
-    double x = explain_element(&pass->inputs[0], element);
-    if (backward)
-        snprintf(text, size, "the derivative of %s overflows " REAL_NAME " at %.6g", function, x);
-    else if (x == zero)
-        snprintf(text, size, "%s(%g): minus infinity", function, x);
-    else
-        snprintf(text, size, "%s(%.6g): no number, below %g", function, x, zero);
-    return true;
+    double x = explain_operand(cause, "input", &pass->inputs[0], place->element);
+    if (!place->backward && x == zero)
+        return explain_say(cause, "%s(%g): minus infinity", function, x);
+    if (!place->backward)
+        return explain_say(cause, "%s(%.6g): no number, below %g", function, x, zero);
+    double dy = explain_operand(cause, OUTPUT_GRADIENT, &pass->output_gradients[0], place->element);
+    if (x == zero)
+        return explain_say(cause, "%g/0: the derivative of %s at %g is infinite", dy, function, x);
+    return explain_say(cause, "the derivative of %s overflows " REAL_NAME " at %.6g", function, x);
 }
 
-static bool log_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
-                        size_t size)
+static bool log_explain(const struct layer_pass *pass, const struct layer_place *place,
+                        struct layer_cause *cause)
 {
-    return explain_as("log", 0, pass, backward, element, text, size);
+    return explain_as("log", 0, pass, place, cause);
 }
 
-static bool log1p_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
-                          size_t size)
+static bool log1p_explain(const struct layer_pass *pass, const struct layer_place *place,
+                          struct layer_cause *cause)
 {
-    return explain_as("log1p", -1, pass, backward, element, text, size);
+    return explain_as("log1p", -1, pass, place, cause);
 }
 
 LAYER_OPS(Log) = {

@@ -1,5 +1,6 @@
 /* y = log of the sum of exp(x) over dimensions, shifted by the greatest element so that no exponential
  * overflows; y' = exp(x - y). */
+#include "core/layers/explain.h"
 #include "core/layers/reduce.h"
 #include "core/real/functions.h"
 
@@ -72,6 +73,18 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    if (place->backward) {
+        explain_operand(cause, "input", &pass->inputs[0], place->element);
+        return explain_say(cause, "exp(x - y) with %.6g, where y, the logarithm of the sum, is infinite too",
+                           cause->operands[0].value);
+    }
+    double x = explain_greatest(cause, "input", &pass->inputs[0]);
+    return explain_say(
+        cause, "the logarithm of a sum of exponentials of elements up to %.6g overflows " REAL_NAME, x);
+}
+
 LAYER_OPS(LogSumExp) = {
     .type = {"LogSumExp", "torch.logsumexp", "log of the sum of exp(x) over dim", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -79,4 +92,5 @@ LAYER_OPS(LogSumExp) = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .explain = explain,
 };

@@ -1,6 +1,7 @@
 /* torch.matmul: products of the last two dimensions, the dimensions before them broadcast. A vector on the
  * left is a row, on the right a column, and that dimension is missing from the output. */
 #include "core/layers/broadcast.h"
+#include "core/layers/explain.h"
 #include "core/real/blas.h"
 
 /* y (rows, columns) = a (rows, inner) b (inner, columns), in each matrix of the batch. */
@@ -172,6 +173,22 @@ static void backward(const struct layer_pass *pass)
         for_each_product(pass, &product, multiply_for_b);
 }
 
+/* Forward; of a gradient, told from the extremes. */
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    const struct tensor *a = &pass->inputs[0], *b = &pass->inputs[1];
+    struct product p = product_of(&a->shape, &b->shape, &pass->outputs[0].shape);
+    int64_t matrix = place->element / (p.rows * p.columns), at = place->element % (p.rows * p.columns);
+    if (place->backward)
+        return explain_extremes(cause, OUTPUT_GRADIENT, &pass->output_gradients[0],
+                                place->tensor == 0 ? "input 1" : "input 0", place->tensor == 0 ? b : a);
+    int64_t matrix_a = broadcast_offset(&p.batch, &p.batch_a, matrix);
+    int64_t matrix_b = broadcast_offset(&p.batch, &p.batch_b, matrix);
+    struct explain_factor left = {"input 0", a, (matrix_a * p.rows + at / p.columns) * p.inner, 1};
+    struct explain_factor right = {"input 1", b, matrix_b * p.inner * p.columns + at % p.columns, p.columns};
+    return explain_products(cause, p.inner, &left, &right);
+}
+
 LAYER_OPS(MatMul) = {
     .type = {"MatMul", "torch.matmul", "matrix product over the last two dimensions, the others broadcast",
              .minimum_inputs = 2, .maximum_inputs = 2},
@@ -179,4 +196,5 @@ LAYER_OPS(MatMul) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .explain = explain,
 };

@@ -1,6 +1,5 @@
 /* a b */
 #include "core/layers/binary.h"
-#include "core/layers/explain.h"
 
 static real product(real a, real b)
 {
@@ -30,14 +29,15 @@ static void backward(const struct layer_pass *pass)
     binary_backward(pass, 1, gradient_b);
 }
 
-static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
     double a, b;
-    if (backward)
-        return false;
-    binary_operands(pass, element, &a, &b);
-    snprintf(text, size, "%.6g * %.6g overflows " REAL_NAME, a, b);
-    return true;
+    if (place->backward)
+        return binary_explain_product(pass, place, cause);
+    binary_operands(pass, place->element, cause, &a, &b);
+    if (isnan(a * b))
+        return explain_say(cause, "%g * %g", a, b);
+    return explain_say(cause, "%.6g * %.6g overflows " REAL_NAME, a, b);
 }
 
 LAYER_OPS(Mul) = {

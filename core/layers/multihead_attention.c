@@ -255,10 +255,10 @@ static void backward(const struct layer_pass *pass)
                        &gradients);
 }
 
-static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
     struct attention a = attention_of_pass(pass);
-    return !backward && attention_explain(&a, pass->saved, element, text, size);
+    return !place->backward && attention_explain(&a, pass->saved, place->element, cause);
 }
 
 LAYER_OPS(MultiheadAttention) = {

@@ -354,18 +354,38 @@ static int64_t group_of_element(const struct norm *norm, int64_t element)
     return norm->groups ? channel / (norm->channels / norm->groups) : channel % norm->channels;
 }
 
-bool norm_explain(const struct norm *norm, const real *saved, bool backward, int64_t element, char *text,
-                  size_t size)
+/* The factor 1 / √(variance + eps) is finite, but what it is multiplied with is not. */
+static bool explain_factor(const struct norm *norm, const struct layer_pass *pass,
+                           const struct layer_place *place, double rstd, struct layer_cause *cause)
 {
-    int64_t group = group_of_element(norm, element);
-    if (backward || isfinite(saved[group_count(norm) + group]))
-        return false;
+    if (place->parameter)
+        return explain_say(cause,
+                           "overflow: a sum of gradients that arrive%s is beyond the largest " REAL_NAME,
+                           place->tensor == 0 ? ", times the normalised elements," : "");
+    double x = explain_operand(cause, "input", &pass->inputs[0], place->element);
+    if (place->backward)
+        explain_operand(cause, OUTPUT_GRADIENT, &pass->output_gradients[0], place->element);
+    return explain_say(
+        cause, "overflow: %s %.6g, multiplied by 1 / √(%s + %.3g) = %.6g, is beyond the largest " REAL_NAME,
+        place->backward ? "the gradient at" : "the distance from the mean of", x,
+        norm->centered ? "variance" : "mean square", norm->eps, rstd);
+}
+
+bool norm_explain(const struct norm *norm, const struct layer_pass *pass, const struct layer_place *place,
+                  struct layer_cause *cause)
+{
+    const real *saved = pass->saved;
+    int64_t group = place->parameter ? -1 : group_of_element(norm, place->element);
+    real rstd = group < 0 ? 1 : saved[group_count(norm) + group];
+    if (isfinite(rstd))
+        return explain_factor(norm, pass, place, (double)rstd, cause);
+    explain_operand(cause, "input", &pass->inputs[0], place->element);
     if (norm->running_mean)
-        snprintf(text, size,
-                 "division by √(running_var + eps), with a running_var of %.3g and an eps of %.3g",
-                 (double)norm->running_var[group], norm->eps);
-    else
-        snprintf(text, size, "0 / √(0 + eps): the elements that it normalises are all equal, and eps is %.3g",
-                 norm->eps);
-    return true;
+        return explain_say(cause,
+                           "division by √(running_var + eps), with a running_var of %.3g and an eps of %.3g",
+                           (double)norm->running_var[group], norm->eps);
+    if (isnan(rstd))
+        return explain_say(cause, "inf - inf: the mean of elements that are not all finite is taken off");
+    return explain_say(cause, "0 / √(0 + eps): the elements that it normalises are all %s, and eps is %.3g",
+                       norm->centered ? "equal" : "0", norm->eps);
 }

@@ -60,8 +60,8 @@ void norm_backward(const struct norm *norm, const real *x, const real *dy, const
                    double *workspace, const struct norm_gradients *gradients);
 
 /* As layer_ops.explain: tells of a group without variance. */
-bool norm_explain(const struct norm *norm, const real *saved, bool backward, int64_t element, char *text,
-                  size_t size);
+bool norm_explain(const struct norm *norm, const struct layer_pass *pass, const struct layer_place *place,
+                  struct layer_cause *cause);
 
 /* The passes of a layer whose first parameters are weight and bias. */
 static inline void norm_forward_layer(const struct norm *norm, const struct layer_pass *pass)

@@ -69,30 +69,36 @@ static void square_backward(const struct layer_pass *pass)
         dx[i] = dy[i] * (2 * x[i]);
 }
 
-static bool explain_power(double x, double exponent, const char *what, char *text, size_t size)
+static bool explain_power(double exponent, const struct layer_pass *pass, const struct layer_place *place,
+                          struct layer_cause *cause)
 {
-    const char *how = "overflows " REAL_NAME;
+    double x = explain_operand(cause, "input", &pass->inputs[0], place->element);
+    double taken = place->backward ? exponent - 1 : exponent;
+    const char *what = place->backward ? "the derivative's " : "";
+    if (place->backward)
+        explain_operand(cause, OUTPUT_GRADIENT, &pass->output_gradients[0], place->element);
     if (x == 0)
-        how = "divides by zero";
-    else if (x < 0 && exponent != floor(exponent))
-        how = "is no number: a fractional power of a negative one";
-    snprintf(text, size, "%s(%.6g)^%g %s", what, x, exponent, how);
-    return true;
+        return explain_say(cause, "%s(0)^%g divides by zero", what, taken);
+    if (x < 0 && taken != floor(taken))
+        return explain_say(cause, "%s(%.6g)^%g is no number: a fractional power of a negative one", what, x,
+                           taken);
+    if (place->backward)
+        return explain_say(cause,
+                           "the gradient that arrives times the derivative %g (%.6g)^%g overflows " REAL_NAME,
+                           exponent, x, taken);
+    return explain_say(cause, "(%.6g)^%g overflows " REAL_NAME, x, taken);
 }
 
-static bool pow_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
-                        size_t size)
+static bool pow_explain(const struct layer_pass *pass, const struct layer_place *place,
+                        struct layer_cause *cause)
 {
-    double exponent = ((const struct power *)pass->attributes)->exponent;
-    double x = explain_element(&pass->inputs[0], element);
-    return backward ? explain_power(x, exponent - 1, "the derivative's ", text, size)
-                    : explain_power(x, exponent, "", text, size);
+    return explain_power(((const struct power *)pass->attributes)->exponent, pass, place, cause);
 }
 
-static bool square_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
-                           size_t size)
+static bool square_explain(const struct layer_pass *pass, const struct layer_place *place,
+                           struct layer_cause *cause)
 {
-    return !backward && explain_power(explain_element(&pass->inputs[0], element), 2, "", text, size);
+    return explain_power(2, pass, place, cause);
 }
 
 LAYER_OPS(Pow) = {

@@ -18,19 +18,17 @@ static void backward(const struct layer_pass *pass)
         dx[i] = -dy[i] * (y[i] * y[i]);
 }
 
-static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
-    if (backward) {
-        double y = explain_element(&pass->outputs[0], element);
-        snprintf(text, size, "the derivative of 1/x overflows " REAL_NAME " at %.6g", 1 / y);
-        return true;
+    if (place->backward) {
+        double y = explain_operand(cause, "output", &pass->outputs[0], place->element);
+        explain_operand(cause, OUTPUT_GRADIENT, &pass->output_gradients[0], place->element);
+        return explain_say(cause, "the derivative of 1/x overflows " REAL_NAME " at %.6g", 1 / y);
     }
-    double x = explain_element(&pass->inputs[0], element);
+    double x = explain_operand(cause, "input", &pass->inputs[0], place->element);
     if (x == 0)
-        snprintf(text, size, "1/0: division by zero");
-    else
-        snprintf(text, size, "1/%.6g overflows " REAL_NAME, x);
-    return true;
+        return explain_say(cause, "1/0: division by zero");
+    return explain_say(cause, "1/%.6g overflows " REAL_NAME, x);
 }
 
 LAYER_OPS(Reciprocal) = {

@@ -1,6 +1,5 @@
 /* y = factor x + shift. */
-#include "core/layer.h"
-#include "core/real/real.h"
+#include "core/layers/explain.h"
 
 struct scale {
     double factor;
@@ -34,6 +33,18 @@ static void backward(const struct layer_pass *pass)
         dx[i] = factor * dy[i];
 }
 
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    const struct scale *scale = pass->attributes;
+    const struct tensor *of = place->backward ? &pass->output_gradients[0] : &pass->inputs[0];
+    double x = explain_operand(cause, place->backward ? OUTPUT_GRADIENT : "input", of, place->element);
+    if (isnan(scale->factor * x))
+        return explain_say(cause, "%g * %g", scale->factor, x);
+    if (place->backward || scale->shift == 0)
+        return explain_say(cause, "%.6g * %.6g overflows " REAL_NAME, scale->factor, x);
+    return explain_say(cause, "%.6g * %.6g + %.6g overflows " REAL_NAME, scale->factor, x, scale->shift);
+}
+
 LAYER_OPS(Scale) = {
     .type = {"Scale", "x * factor + shift", "factor x + shift", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = attributes},
@@ -42,4 +53,5 @@ LAYER_OPS(Scale) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .explain = explain,
 };

@@ -2,6 +2,7 @@
  * overflows. A tensor is (outer, size, inner) around the dimension; where inner is 1 its rows are contiguous,
  * else up to COLUMNS of them are walked side by side. */
 #include "core/layers/dimension.h"
+#include "core/layers/explain.h"
 #include "core/layers/softmax_row.h"
 #include "core/real/functions.h"
 
@@ -234,6 +235,40 @@ static void log_softmax_backward(const struct layer_pass *pass)
     }
 }
 
+/* Of finite rows no pass makes a NaN; the greatest element is taken off, which an infinity does not survive.
+ */
+static bool explain_as(real sign, const struct layer_pass *pass, const struct layer_place *place,
+                       struct layer_cause *cause)
+{
+    const struct tensor *x = &pass->inputs[0];
+    struct dimension_layout l = dimension_layout(&x->shape, dimension(pass->attributes, x->shape.rank));
+    int64_t start = place->element / (l.size * l.inner) * l.size * l.inner + place->element % l.inner;
+    int64_t greatest = start;
+    if (place->backward)
+        return false;
+    for (int64_t k = 0; k < l.size; k++)
+        if (sign * ((const real *)x->data)[start + k * l.inner] > sign * ((const real *)x->data)[greatest])
+            greatest = start + k * l.inner;
+    double most = explain_operand(cause, "input", x, greatest);
+    if (isinf(most))
+        return explain_say(cause, "inf - inf: %s and is taken off",
+                           (double)sign * most > 0 ? "the greatest element of the row is infinite"
+                                                   : "every element of the row is -inf, the greatest too,");
+    return explain_say(cause, "%.6g less the greatest element of the row, %.6g, overflows " REAL_NAME,
+                       explain_operand(cause, "input", x, place->element), most);
+}
+
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    return explain_as(1, pass, place, cause);
+}
+
+static bool explain_softmin(const struct layer_pass *pass, const struct layer_place *place,
+                            struct layer_cause *cause)
+{
+    return explain_as(-1, pass, place, cause);
+}
+
 LAYER_OPS(Softmax) = {
     .type = {"Softmax", "torch.nn.Softmax", "exp(x) / sum of exp(x) over dim", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -242,6 +277,7 @@ LAYER_OPS(Softmax) = {
     .forward = softmax_forward,
     .backward = softmax_backward,
     .unread = LAYER_UNREAD_INPUTS,
+    .explain = explain,
 };
 
 LAYER_OPS(Softmin) = {
@@ -252,6 +288,7 @@ LAYER_OPS(Softmin) = {
     .forward = softmin_forward,
     .backward = softmin_backward,
     .unread = LAYER_UNREAD_INPUTS,
+    .explain = explain_softmin,
 };
 
 LAYER_OPS(LogSoftmax) = {
@@ -262,4 +299,5 @@ LAYER_OPS(LogSoftmax) = {
     .forward = log_softmax_forward,
     .backward = log_softmax_backward,
     .unread = LAYER_UNREAD_INPUTS,
+    .explain = explain,
 };

@@ -35,31 +35,31 @@ static void rsqrt_backward(const struct layer_pass *pass)
         dx[i] = (real)-0.5 * dy[i] * (y[i] * y[i] * y[i]);
 }
 
-static bool sqrt_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
-                         size_t size)
+static bool sqrt_explain(const struct layer_pass *pass, const struct layer_place *place,
+                         struct layer_cause *cause)
 {
-    double y = explain_element(&pass->outputs[0], element);
-    if (!backward)
-        snprintf(text, size, "sqrt(%.6g): no number, below 0", explain_element(&pass->inputs[0], element));
-    else if (y == 0)
-        snprintf(text, size, "the derivative of sqrt at 0 is infinite%s",
-                 explain_element(&pass->output_gradients[0], element) == 0 ? ", times 0" : "");
-    else
-        snprintf(text, size, "the derivative of sqrt overflows " REAL_NAME " at %.6g", y * y);
-    return true;
+    if (!place->backward)
+        return explain_say(cause, "sqrt(%.6g): no number, below 0",
+                           explain_operand(cause, "input", &pass->inputs[0], place->element));
+    double y = explain_operand(cause, "output", &pass->outputs[0], place->element);
+    double dy = explain_operand(cause, OUTPUT_GRADIENT, &pass->output_gradients[0], place->element);
+    if (y == 0)
+        return explain_say(cause, "the derivative of sqrt at 0 is infinite%s", dy == 0 ? ", times 0" : "");
+    return explain_say(cause, "the derivative of sqrt overflows " REAL_NAME " at %.6g", y * y);
 }
 
-static bool rsqrt_explain(const struct layer_pass *pass, bool backward, int64_t element, char *text,
-                          size_t size)
+static bool rsqrt_explain(const struct layer_pass *pass, const struct layer_place *place,
+                          struct layer_cause *cause)
 {
-    double y = explain_element(&pass->outputs[0], element);
-    if (backward)
-        snprintf(text, size, "the derivative of 1/sqrt overflows " REAL_NAME " at %.6g", 1 / y / y);
-    else if (isinf(y))
-        snprintf(text, size, "1/sqrt(0): division by zero");
-    else
-        snprintf(text, size, "1/sqrt(%.6g): no number, below 0", explain_element(&pass->inputs[0], element));
-    return true;
+    if (place->backward) {
+        double y = explain_operand(cause, "output", &pass->outputs[0], place->element);
+        explain_operand(cause, OUTPUT_GRADIENT, &pass->output_gradients[0], place->element);
+        return explain_say(cause, "the derivative of 1/sqrt overflows " REAL_NAME " at %.6g", 1 / y / y);
+    }
+    double x = explain_operand(cause, "input", &pass->inputs[0], place->element);
+    if (x == 0)
+        return explain_say(cause, "1/sqrt(0): division by zero");
+    return explain_say(cause, "1/sqrt(%.6g): no number, below 0", x);
 }
 
 LAYER_OPS(Sqrt) = {

@@ -1,4 +1,5 @@
 /* Sums and means over dimensions. */
+#include "core/layers/explain.h"
 #include "core/layers/reduce.h"
 
 static void forward(const struct layer_pass *pass, double divisor)
@@ -45,6 +46,12 @@ static void mean_backward(const struct layer_pass *pass)
     backward(pass, (real)reduction_size(pass));
 }
 
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    return !place->backward && explain_sum(cause, pass->inputs[0].count,
+                                           &(struct explain_factor){"input", &pass->inputs[0], 0, 1});
+}
+
 LAYER_OPS(Sum) = {
     .type = {"Sum", "torch.sum", "sum of x over dim", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = reduction_attributes},
@@ -53,6 +60,7 @@ LAYER_OPS(Sum) = {
     .forward = sum_forward,
     .backward = sum_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .explain = explain,
 };
 
 LAYER_OPS(Mean) = {
@@ -63,4 +71,5 @@ LAYER_OPS(Mean) = {
     .forward = mean_forward,
     .backward = mean_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .explain = explain,
 };

@@ -391,11 +391,11 @@ static uint64_t switches(const struct layer_pass *pass)
     return switches_above(saved_at(pass, p.hidden), dropout_count(&p, AFTER_ACTIVATION), 0);
 }
 
-static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
     struct parts p = parts_of_pass(pass);
-    return !backward &&
-           attention_explain(&p.attention, saved_at(pass, p.attention_saved), element, text, size);
+    return !place->backward &&
+           attention_explain(&p.attention, saved_at(pass, p.attention_saved), place->element, cause);
 }
 
 LAYER_OPS(TransformerEncoderLayer) = {

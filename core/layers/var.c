@@ -98,15 +98,21 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
-static bool explain(const struct layer_pass *pass, bool backward, int64_t element, char *text, size_t size)
+static bool explain(const struct layer_pass *pass, const struct layer_place *place, struct layer_cause *cause)
 {
-    (void)element;
     int64_t count = reduction_size(pass);
-    if (backward || divisor_of(pass) != 0)
+    if (divisor_of(pass) == 0)
+        return explain_say(cause, "0/0: a variance over %lld element%s, less the correction, divides by 0",
+                           (long long)count, count == 1 ? "" : "s");
+    if (place->backward)
         return false;
-    snprintf(text, size, "0/0: a variance over %lld element%s, less the correction, divides by 0",
-             (long long)count, count == 1 ? "" : "s");
-    return true;
+    double x = explain_greatest(cause, "input", &pass->inputs[0]);
+    if (isinf(x))
+        return explain_say(cause, "inf - inf: the mean of elements that are not all finite is taken off");
+    return explain_say(cause,
+                       "overflow: the square of a distance from the mean, of elements up to %.6g, is "
+                       "beyond the largest " REAL_NAME ", " REAL_MAX_TEXT,
+                       fabs(x));
 }
 
 LAYER_OPS(Var) = {

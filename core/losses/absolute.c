@@ -48,6 +48,12 @@ static uint64_t l1_switches(const struct loss_pass *pass)
 
 static const struct stability_attribute l1_attributes[] = {REDUCTION_ROW, {0}};
 
+static bool l1_explain(const struct loss_pass *pass, const struct layer_place *place,
+                       struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, l1_term, "|x - t|", cause);
+}
+
 LOSS_OPS(L1Loss) = {
     .type = {.type = "L1Loss",
              .torch = "torch.nn.L1Loss",
@@ -59,6 +65,7 @@ LOSS_OPS(L1Loss) = {
     .forward = l1_forward,
     .backward = l1_backward,
     .switches = l1_switches,
+    .explain = l1_explain,
 };
 
 /* ---- quadratic near 0 ---- */
@@ -117,6 +124,12 @@ static const struct stability_attribute smooth_l1_attributes[] = {
     {0},
 };
 
+static bool smooth_l1_explain(const struct loss_pass *pass, const struct layer_place *place,
+                              struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, smooth_l1_term, "the smooth |x - t|", cause);
+}
+
 LOSS_OPS(SmoothL1Loss) = {
     .type = {.type = "SmoothL1Loss",
              .torch = "torch.nn.SmoothL1Loss",
@@ -128,6 +141,7 @@ LOSS_OPS(SmoothL1Loss) = {
     .forward = smooth_l1_forward,
     .backward = smooth_l1_backward,
     .switches = smooth_l1_switches,
+    .explain = smooth_l1_explain,
 };
 
 /* ---- HuberLoss ---- */
@@ -178,6 +192,12 @@ static const struct stability_attribute huber_attributes[] = {
     {0},
 };
 
+static bool huber_explain(const struct loss_pass *pass, const struct layer_place *place,
+                          struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, huber_term, "the loss of x - t", cause);
+}
+
 LOSS_OPS(HuberLoss) = {
     .type = {.type = "HuberLoss",
              .torch = "torch.nn.HuberLoss",
@@ -189,4 +209,5 @@ LOSS_OPS(HuberLoss) = {
     .forward = huber_forward,
     .backward = huber_backward,
     .switches = huber_switches,
+    .explain = huber_explain,
 };

@@ -153,6 +153,18 @@ static void backward(const struct loss_pass *pass)
 
 static const struct stability_attribute attributes[] = {REDUCTION_ROW, WEIGHT_ROW, {0}};
 
+static real unweighted_term(const void *attributes, real x, real t)
+{
+    (void)attributes;
+    return term(x, t, 1);
+}
+
+static bool explain(const struct loss_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, unweighted_term,
+                         "log(x) or log(1 - x) in -(t log x + (1 - t) log(1 - x))", cause);
+}
+
 LOSS_OPS(BCELoss) = {
     .type = {.type = "BCELoss",
              .torch = "torch.nn.BCELoss",
@@ -163,6 +175,7 @@ LOSS_OPS(BCELoss) = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
+    .explain = explain,
 };
 
 /* ---- BCEWithLogitsLoss ---- */
@@ -198,6 +211,18 @@ static const struct stability_attribute logit_attributes[] = {
     {0},
 };
 
+static real unweighted_logit_term(const void *attributes, real x, real t)
+{
+    (void)attributes;
+    return logit_term(x, t, 1);
+}
+
+static bool explain_logits(const struct loss_pass *pass, const struct layer_place *place,
+                           struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, unweighted_logit_term, "(1 - t) x + log(1 + exp(-x))", cause);
+}
+
 LOSS_OPS(BCEWithLogitsLoss) = {
     .type = {.type = "BCEWithLogitsLoss",
              .torch = "torch.nn.BCEWithLogitsLoss",
@@ -208,4 +233,5 @@ LOSS_OPS(BCEWithLogitsLoss) = {
     .shape = shape,
     .forward = forward_logits,
     .backward = backward_logits,
+    .explain = explain_logits,
 };

@@ -4,6 +4,7 @@
  * for CrossEntropyLoss class probabilities of the input's shape. With w the class weights, q the target's
  * distribution (one-hot or given, smoothed by label_smoothing) and p = softmax(x), a row's loss is
  * sum_c q_c w_c (-log p_c); its gradient is p_c * sum_k q_k w_k - q_c w_c. */
+#include "core/layers/explain.h"
 #include "core/losses/reduction.h"
 #include "core/real/functions.h"
 #include "core/real/sums.h"
@@ -373,6 +374,46 @@ static const struct stability_attribute cross_entropy_attributes[] = {
     {0},
 };
 
+/* The row's class that its loss is told by: the target's, or with probabilities the first. */
+static int64_t told_class(const struct layout *l, int64_t row)
+{
+    return l->probabilities ? 0 : (int64_t)l->target[row];
+}
+
+static bool explain_divisor(const struct layout *l, struct layer_cause *cause)
+{
+    if (divisor(l) != 0)
+        return false;
+    return explain_say(cause, "0/0: the mean of no rows%s",
+                       l->rows == 0 ? ""
+                                    : ", or of rows whose classes all have the weight 0; every target may be "
+                                      "ignore_index");
+}
+
+static bool explain_cross_entropy(const struct loss_pass *pass, const struct layer_place *place,
+                                  struct layer_cause *cause)
+{
+    struct layout l = layout_of(pass);
+    if (explain_divisor(&l, cause))
+        return true;
+    if (place->backward)
+        return false;
+    for (struct block block = {0}; next_block(&l, pass, &block);)
+        for (int64_t j = 0; j < block.width; j++) {
+            if (isfinite(loss_of_row(&l, &block, j)))
+                continue;
+            int64_t row = block.row + j;
+            int64_t at = row_start(&l, row) + told_class(&l, row) * l.inner;
+            double x = explain_operand(cause, "input", &pass->inputs[0], at);
+            return explain_say(cause,
+                               "-log softmax(x) of row %lld, with x = %.6g and %.6g the greatest of the row, "
+                               "is not finite: %s",
+                               (long long)row, x, (double)block.greatest[j],
+                               isinf(block.greatest[j]) ? "inf - inf" : "the distance overflows " REAL_NAME);
+        }
+    return false;
+}
+
 LOSS_OPS(CrossEntropyLoss) = {
     .type = {.type = "CrossEntropyLoss",
              .torch = "torch.nn.CrossEntropyLoss",
@@ -383,6 +424,7 @@ LOSS_OPS(CrossEntropyLoss) = {
     .shape = shape_cross_entropy,
     .forward = forward_cross_entropy,
     .backward = backward_cross_entropy,
+    .explain = explain_cross_entropy,
 };
 
 /* ---- NLLLoss ---- */
@@ -417,6 +459,30 @@ static void backward_nll(const struct loss_pass *pass)
 
 static const struct stability_attribute nll_attributes[] = {CLASS_ROWS, {0}};
 
+static bool explain_nll(const struct loss_pass *pass, const struct layer_place *place,
+                        struct layer_cause *cause)
+{
+    struct layout l = layout_of(pass);
+    if (explain_divisor(&l, cause))
+        return true;
+    if (place->backward)
+        return false;
+    for (int64_t row = 0; row < l.rows; row++) {
+        if (is_ignored(&l, row))
+            continue;
+        int64_t c = (int64_t)l.target[row];
+        real weight = class_weight(&l, c);
+        int64_t at = row_start(&l, row) + c * l.inner;
+        if (isfinite(weight * l.x[at]))
+            continue;
+        double x = explain_operand(cause, "input", &pass->inputs[0], at);
+        return explain_say(
+            cause, "-weight x of row %lld at the target's class %lld, with weight = %.6g and x = %.6g",
+            (long long)row, (long long)c, (double)weight, x);
+    }
+    return false;
+}
+
 LOSS_OPS(NLLLoss) = {
     .type = {.type = "NLLLoss",
              .torch = "torch.nn.NLLLoss",
@@ -427,4 +493,5 @@ LOSS_OPS(NLLLoss) = {
     .shape = shape_nll,
     .forward = forward_nll,
     .backward = backward_nll,
+    .explain = explain_nll,
 };

@@ -5,6 +5,7 @@
 #ifndef LOSSES_ELEMENTWISE_H
 #define LOSSES_ELEMENTWISE_H
 
+#include "core/layers/explain.h"
 #include "core/losses/reduction.h"
 #include "core/real/functions.h"
 #include "core/real/sums.h"
@@ -51,6 +52,25 @@ __attribute__((always_inline)) static inline void derive_pairs(const struct loss
     real scale = (real)(1 / divisor);
     for (int64_t i = 0; dx && i < pass->inputs[0].count; i++)
         dx[i] = derivative(pass->attributes, x[i], t[i]) * scale;
+}
+
+/* As loss_ops.explain: names the first pair whose term, or in the backward pass the pair whose derivative, is
+ * not finite. `what` is the formula of the term in x and t. */
+static inline bool explain_pairs(const struct loss_pass *pass, const struct layer_place *place,
+                                 pair_function *term, const char *what, struct layer_cause *cause)
+{
+    const real *x = pass->inputs[0].data, *t = pass->target.data;
+    int64_t at = place->backward ? place->element : 0;
+    while (!place->backward && at < pass->inputs[0].count && isfinite(term(pass->attributes, x[at], t[at])))
+        at++;
+    if (at == pass->inputs[0].count)
+        return false;
+    double input = explain_operand(cause, "input", &pass->inputs[0], at);
+    double target = explain_operand(cause, "target", &pass->target, at);
+    const char *how = isnan(term(pass->attributes, x[at], t[at])) ? "is no number" : "overflows " REAL_NAME;
+    return explain_say(cause, "%s%s with x = %.6g and t = %.6g %s",
+                       place->backward ? "the derivative of " : "", what, input, target,
+                       place->backward ? "is not finite" : how);
 }
 
 __attribute__((always_inline)) static inline uint64_t switches_of_pairs(const struct loss_pass *pass,

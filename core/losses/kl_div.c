@@ -49,6 +49,13 @@ static const struct stability_attribute attributes[] = {
     {0},
 };
 
+static bool explain(const struct loss_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    return explain_pairs(
+        pass, place, term,
+        ((const struct kl_div *)pass->attributes)->log_target ? "exp(t) (t - x)" : "t (log t - x)", cause);
+}
+
 LOSS_OPS(KLDivLoss) = {
     .type = {.type = "KLDivLoss",
              .torch = "torch.nn.KLDivLoss",
@@ -59,4 +66,5 @@ LOSS_OPS(KLDivLoss) = {
     .shape = loss_shape_of_pairs,
     .forward = forward,
     .backward = backward,
+    .explain = explain,
 };

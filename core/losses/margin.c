@@ -47,6 +47,12 @@ static const struct stability_attribute hinge_attributes[] = {
     {0},
 };
 
+static bool hinge_explain(const struct loss_pass *pass, const struct layer_place *place,
+                          struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, hinge_term, "the hinge of x", cause);
+}
+
 LOSS_OPS(HingeEmbeddingLoss) = {
     .type = {.type = "HingeEmbeddingLoss",
              .torch = "torch.nn.HingeEmbeddingLoss",
@@ -58,6 +64,7 @@ LOSS_OPS(HingeEmbeddingLoss) = {
     .forward = hinge_forward,
     .backward = hinge_backward,
     .switches = hinge_switches,
+    .explain = hinge_explain,
 };
 
 /* ---- SoftMarginLoss --------------------------------------------------------------------------------- *
@@ -88,6 +95,12 @@ static void soft_backward(const struct loss_pass *pass)
 
 static const struct stability_attribute soft_attributes[] = {REDUCTION_ROW, {0}};
 
+static bool soft_explain(const struct loss_pass *pass, const struct layer_place *place,
+                         struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, soft_term, "log(1 + exp(-t x))", cause);
+}
+
 LOSS_OPS(SoftMarginLoss) = {
     .type = {.type = "SoftMarginLoss",
              .torch = "torch.nn.SoftMarginLoss",
@@ -98,6 +111,7 @@ LOSS_OPS(SoftMarginLoss) = {
     .shape = loss_shape_of_pairs,
     .forward = soft_forward,
     .backward = soft_backward,
+    .explain = soft_explain,
 };
 
 /* ---- CosineEmbeddingLoss ---- */

@@ -24,6 +24,11 @@ static void backward(const struct loss_pass *pass)
 
 static const struct stability_attribute attributes[] = {REDUCTION_ROW, {0}};
 
+static bool explain(const struct loss_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, term, "(x - t)²", cause);
+}
+
 LOSS_OPS(MSELoss) = {
     .type = {.type = "MSELoss",
              .torch = "torch.nn.MSELoss",
@@ -34,4 +39,5 @@ LOSS_OPS(MSELoss) = {
     .shape = loss_shape_of_pairs,
     .forward = forward,
     .backward = backward,
+    .explain = explain,
 };

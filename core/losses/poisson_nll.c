@@ -49,6 +49,14 @@ static const struct stability_attribute attributes[] = {
     {0},
 };
 
+static bool explain(const struct loss_pass *pass, const struct layer_place *place, struct layer_cause *cause)
+{
+    return explain_pairs(pass, place, term,
+                         ((const struct poisson_nll *)pass->attributes)->log_input ? "exp(x) - t x"
+                                                                                   : "x - t log(x + eps)",
+                         cause);
+}
+
 LOSS_OPS(PoissonNLLLoss) = {
     .type = {.type = "PoissonNLLLoss",
              .torch = "torch.nn.PoissonNLLLoss",
@@ -59,4 +67,5 @@ LOSS_OPS(PoissonNLLLoss) = {
     .shape = loss_shape_of_pairs,
     .forward = forward,
     .backward = backward,
+    .explain = explain,
 };
