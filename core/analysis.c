@@ -124,6 +124,17 @@ double analyses_bytes(const struct stability_plan *plan, struct stability_error 
     return most;
 }
 
+bool analyses_measure(const struct stability_plan *plan, struct observations *observations,
+                      struct arena *arena, struct stability_error *error)
+{
+    for (size_t i = 0; i < plan->analyses.count; i++) {
+        const struct analysis_ops *ops = plan->analyses.ops[i];
+        if (ops->measure && !ops->measure(plan, plan->analyses.settings[i], observations, arena, error))
+            return false;
+    }
+    return true;
+}
+
 bool analyses_run(struct stability_report *report, const struct stability_plan *plan,
                   const struct observations *observations, struct arena *arena, struct stability_error *error)
 {

@@ -29,6 +29,11 @@ struct analysis_ops {
      * Asked before anything is computed: a request that it cannot be done on is refused here, with a negative
      * number and the error. NULL: next to none. */
     double (*bytes)(const struct stability_plan *plan, const void *settings, struct stability_error *error);
+    /* Takes what rules read too: runs before them, and leaves it in the observations, in the arena. NULL:
+     * nothing.
+     */
+    bool (*measure)(const struct stability_plan *plan, const void *settings,
+                    struct observations *observations, struct arena *arena, struct stability_error *error);
     /* Fills in the result, an object. False with the error, or with `failed` set, where it could not. */
     bool (*run)(struct analysis_context *context, struct stability_result *result);
 };
@@ -62,6 +67,9 @@ bool analyses_read(struct analyses *analyses, const struct stability_options *op
 /* The most bytes that one of them takes while it runs; -1 with the error where one of them refuses, or takes
  * more than options.limits.bytes. */
 double analyses_bytes(const struct stability_plan *plan, struct stability_error *error);
+/* Takes what their rules need, before these run. */
+bool analyses_measure(const struct stability_plan *plan, struct observations *observations,
+                      struct arena *arena, struct stability_error *error);
 /* Runs them; the results end up in report->analyses. */
 bool analyses_run(struct stability_report *report, const struct stability_plan *plan,
                   const struct observations *observations, struct arena *arena,

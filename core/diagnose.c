@@ -348,6 +348,8 @@ static bool draw_conclusions(struct diagnosis *d, struct stability_report *repor
         return out_of_memory(error);
     if (d->non_finite && !origin_find(d->plan, &d->arena, observations, error))
         return false;
+    if (!analyses_measure(d->plan, observations, &d->arena, error))
+        return false;
     return rules_run(report, graph, observations, d->plan->thresholds, &d->arena, error) &&
            analyses_run(report, d->plan, observations, &d->arena, error);
 }

@@ -3,6 +3,7 @@
 #define CORE_KERNELS_H
 
 #include "core/layer.h"
+#include "core/optimizer_ops.h"
 #include "core/statistics.h"
 
 struct kernels {
@@ -10,6 +11,7 @@ struct kernels {
     enum stability_dtype dtype;
     const struct layer_ops *const *layers; /* in the order of layers.def */
     const struct loss_ops *const *losses;
+    const struct optimizer_ops *const *optimizers;
     statistics_function *statistics;
     /* destination += source */
     void (*add)(void *destination, const void *source, int64_t count);
@@ -19,6 +21,11 @@ struct kernels {
                                       int64_t units, int64_t inner, double threshold, bool *unit_alive);
     /* Index of the first element that is NaN or infinite, or -1; *value gets it. */
     int64_t (*first_non_finite)(const void *data, int64_t count, double *value);
+    double (*square_sum)(const void *data, int64_t count);                         /* Σ x², in float64 */
+    double (*square_distance)(const void *left, const void *right, int64_t count); /* Σ (x - y)² */
+    void (*multiply)(void *data, double factor, int64_t count);                    /* in place */
+    bool (*clamp)(void *data, double bound,
+                  int64_t count); /* to [-bound, bound], in place; whether that changed any. NaN stays NaN */
 };
 
 extern const size_t kernels_layer_count;

@@ -2,6 +2,7 @@
 
 #include "core/random.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,8 +64,11 @@ bool trial_admit(const struct trial *trial, const char *what, double own, struct
                           "%s needs %.0f bytes of memory, the limit is %lld", what, bytes, (long long)limit);
 }
 
-/* Copies the parameters into the trial's own copy, or back. */
-static void copy_parameters(struct trial *trial, bool back)
+/* Calls with each parameter's tensor and its place in the trial's copy of them. */
+static void each_parameter(const struct trial *trial,
+                           void (*visit)(void *context, int node, int parameter, const struct tensor *tensor,
+                                         void *copy),
+                           void *context)
 {
     const struct graph *graph = &trial->graph;
     char *copy = trial->start;
@@ -73,11 +77,50 @@ static void copy_parameters(struct trial *trial, bool back)
             const struct graph_parameter *parameter = &graph->nodes[i].parameters[k];
             if (!parameter->present || parameter->shared_node >= 0)
                 continue;
-            void *data = trial->run.parameters[graph_slot(graph, i, k)].data;
-            size_t bytes = (size_t)parameter->count * graph->kernels->real_size;
-            memcpy(back ? data : copy, back ? copy : data, bytes);
-            copy += bytes;
+            visit(context, i, k, &trial->run.parameters[graph_slot(graph, i, k)], copy);
+            copy += (size_t)parameter->count * graph->kernels->real_size;
         }
+}
+
+static void save(void *context, int node, int parameter, const struct tensor *tensor, void *copy)
+{
+    const struct trial *trial = context;
+    (void)node;
+    (void)parameter;
+    if (tensor->count > 0)
+        memcpy(copy, tensor->data, (size_t)tensor->count * trial->graph.kernels->real_size);
+}
+
+static void restore(void *context, int node, int parameter, const struct tensor *tensor, void *copy)
+{
+    const struct trial *trial = context;
+    (void)node;
+    (void)parameter;
+    if (tensor->count > 0)
+        memcpy(tensor->data, copy, (size_t)tensor->count * trial->graph.kernels->real_size);
+}
+
+struct distance {
+    const struct trial *trial;
+    double change;
+    double start;
+};
+
+static void add_distance(void *context, int node, int parameter, const struct tensor *tensor, void *copy)
+{
+    struct distance *distance = context;
+    const struct kernels *kernels = distance->trial->graph.kernels;
+    if (!trial_is_trained(distance->trial, node, parameter))
+        return;
+    distance->change += kernels->square_distance(tensor->data, copy, tensor->count);
+    distance->start += kernels->square_sum(copy, tensor->count);
+}
+
+double trial_change(const struct trial *trial)
+{
+    struct distance distance = {.trial = trial};
+    each_parameter(trial, add_distance, &distance);
+    return distance.start > 0 ? sqrt(distance.change / distance.start) : NAN;
 }
 
 bool trial_open(struct trial *trial, struct stability_error *error)
@@ -90,7 +133,7 @@ bool trial_open(struct trial *trial, struct stability_error *error)
     if (!trial->start)
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
                               "no memory for a copy of the parameters");
-    copy_parameters(trial, false);
+    each_parameter(trial, save, trial);
     return true;
 }
 
@@ -119,7 +162,7 @@ void trial_set_step(struct trial *trial, int64_t step)
 
 void trial_reset(struct trial *trial)
 {
-    copy_parameters(trial, true);
+    each_parameter(trial, restore, trial);
     trial_set_step(trial, 0);
 }
 

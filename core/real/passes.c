@@ -1,5 +1,7 @@
 #include "core/real/passes.h"
 
+#include "core/real/sums.h"
+
 void VARIANT(add)(void *destination, const void *source, int64_t count)
 {
     real *to = destination;
@@ -18,6 +20,44 @@ int64_t VARIANT(first_non_finite)(const void *data, int64_t count, double *value
         }
     }
     return -1;
+}
+
+double VARIANT(square_sum)(const void *data, int64_t count)
+{
+    return sum_of_squares(data, count, 0);
+}
+
+double VARIANT(square_distance)(const void *left, const void *right, int64_t count)
+{
+    const real *x = left, *y = right;
+    double lanes[SUM_LANES] = {0};
+    int64_t i = 0;
+    for (; i + SUM_LANES <= count; i += SUM_LANES)
+        for (int lane = 0; lane < SUM_LANES; lane++) {
+            double distance = (double)x[i + lane] - (double)y[i + lane];
+            lanes[lane] += distance * distance;
+        }
+    for (int lane = 0; i < count; i++, lane++)
+        lanes[lane] += ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i]);
+    return sum_lanes(lanes);
+}
+
+void VARIANT(multiply)(void *data, double factor, int64_t count)
+{
+    real *x = data;
+    for (int64_t i = 0; i < count; i++)
+        x[i] *= (real)factor;
+}
+
+bool VARIANT(clamp)(void *data, double bound, int64_t count)
+{
+    real *x = data, high = (real)bound;
+    bool clamped = false;
+    for (int64_t i = 0; i < count; i++) {
+        clamped |= x[i] < -high || x[i] > high;
+        x[i] = x[i] < -high ? -high : x[i] > high ? high : x[i];
+    }
+    return clamped;
 }
 
 enum { CHUNK = 1024 };

@@ -11,5 +11,9 @@ void VARIANT(add)(void *destination, const void *source, int64_t count);
 int64_t VARIANT(activation_derivatives)(const struct layer_ops *ops, const struct layer_pass *pass,
                                         int64_t units, int64_t inner, double threshold, bool *unit_alive);
 int64_t VARIANT(first_non_finite)(const void *data, int64_t count, double *value);
+double VARIANT(square_sum)(const void *data, int64_t count);
+double VARIANT(square_distance)(const void *left, const void *right, int64_t count);
+void VARIANT(multiply)(void *data, double factor, int64_t count);
+bool VARIANT(clamp)(void *data, double bound, int64_t count);
 
 #endif
