@@ -9,15 +9,22 @@
 
 /* ---- tridiagonal matrices ---- */
 
-/* The first index from `first` on at which the matrix falls apart. */
-static int64_t end_of_block(int64_t count, const double *diagonal, const double *beside, int64_t first)
+/* The first index from `first` on at which the matrix falls apart: what is beside the diagonal there is below
+ * the rounding of the greatest elements. */
+static int64_t end_of_block(int64_t count, const double *beside, int64_t first, double negligible)
 {
     int64_t last = first;
-    while (last < count - 1 &&
-           fabs(beside[last]) > DBL_EPSILON / 2 * (fabs(diagonal[last]) + fabs(diagonal[last + 1])) &&
-           fabs(beside[last]) > DBL_MIN)
+    while (last < count - 1 && fabs(beside[last]) > negligible)
         last++;
     return last;
+}
+
+static double greatest_of(int64_t count, const double *diagonal, const double *beside)
+{
+    double greatest = 0;
+    for (int64_t i = 0; i < count; i++)
+        greatest = fmax(greatest, fmax(fabs(diagonal[i]), fabs(beside[i])));
+    return greatest;
 }
 
 /* The eigenvalue of the leading 2x2 matrix at `first` that is nearer to its first element. */
@@ -86,9 +93,10 @@ bool tridiagonal_eigenvalues(int64_t count, double *diagonal, double *beside, do
     enum { STEPS = 80 };
     if (count > 0)
         beside[count - 1] = 0;
+    double negligible = DBL_EPSILON / 4 * greatest_of(count, diagonal, beside);
     for (int64_t first = 0; first < count; first++) {
         int64_t last;
-        for (int step = 0; (last = end_of_block(count, diagonal, beside, first)) != first; step++) {
+        for (int step = 0; (last = end_of_block(count, beside, first, negligible)) != first; step++) {
             if (step == STEPS)
                 return false;
             chase(diagonal, beside, row, first, last);

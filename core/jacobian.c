@@ -96,7 +96,7 @@ static bool try_axes(struct measurement *m, int input_axis, int output_axis)
 {
     const struct graph *graph = m->context->run->graph;
     const struct graph_value *from = &graph->values[m->segment.from], *to = &graph->values[m->segment.to];
-    if (input_axis < 0 || input_axis >= from->shape.rank || output_axis >= to->shape.rank)
+    if (input_axis >= from->shape.rank || output_axis >= to->shape.rank || input_axis == from->feature_dim)
         return false;
     struct sample_layout input = layout_of(from, input_axis), output = layout_of(to, output_axis);
     if (input.samples != output.samples || !are_independent(m, &input, &output))
@@ -108,15 +108,23 @@ static bool try_axes(struct measurement *m, int input_axis, int output_axis)
     return true;
 }
 
-/* Samples lie along the first dimension or, for sequences, the second. */
+/* Samples lie along the first dimension; along the second in sequences, unless batch_first; elsewhere once
+ * dimensions are permuted. Features are no samples, even where they do not depend on each other. */
 static void find_samples(struct measurement *m, int axis)
 {
     const struct graph *graph = m->context->run->graph;
-    if (try_axes(m, axis, axis) || try_axes(m, 0, 0) || try_axes(m, 1, 1) || try_axes(m, 1, 0) ||
-        try_axes(m, 0, 1))
+    const struct graph_value *from = &graph->values[m->segment.from], *to = &graph->values[m->segment.to];
+    if (try_axes(m, axis, axis))
         return;
-    m->jacobian->input = (struct sample_layout){1, 1, graph->values[m->segment.from].count};
-    m->jacobian->output = (struct sample_layout){1, 1, graph->values[m->segment.to].count};
+    for (int k = 0; k < to->shape.rank; k++)
+        if (try_axes(m, axis, k))
+            return;
+    for (int i = 0; i < from->shape.rank; i++)
+        for (int k = 0; k < to->shape.rank; k++)
+            if (try_axes(m, i, k))
+                return;
+    m->jacobian->input = (struct sample_layout){1, 1, from->count};
+    m->jacobian->output = (struct sample_layout){1, 1, to->count};
     m->jacobian->input_axis = m->jacobian->output_axis = -1;
 }
 
@@ -220,13 +228,16 @@ static double dot(const double *a, const double *b, int64_t count)
     return sum;
 }
 
-/* u^T (J J^T u) is |J^T u|^2, and v^T (J^T J v) is |J v|^2: as far as both products are exact. */
-static void compare(struct jacobian *j, const double *vector, const double *product, int64_t count,
-                    double squares)
+/* u^T (J J^T u) is |J^T u|^2, and v^T (J^T J v) is |J v|^2: as far as both products are exact. Relative to
+ * the greatest that was seen: the least are as exact as the greatest, absolutely. */
+static void compare(struct jacobian *j, const struct lanczos *l, const double *product, double squares)
 {
-    double error = fabs(dot(vector, product, count) - squares) / squares;
-    if (error > j->push_error)
-        j->push_error = error;
+    double greatest = squares;
+    for (int64_t i = 0; i < l->count; i++)
+        greatest = fmax(greatest, l->diagonal[i]);
+    double error = fabs(dot(lanczos_vector(l), product, l->size) - squares);
+    if (greatest > 0 && error > j->push_error * greatest)
+        j->push_error = error / greatest;
 }
 
 /* One product for each sample that has not come to its end. `between` and `result` have room for a sample's
@@ -259,9 +270,7 @@ static bool multiply(struct measurement *m, struct lanczos *lanczos, double *bet
         gather(side, s, end, result);
         if (!all_finite(result, size_of(side)) || !all_finite(between, size_of(other)))
             return false;
-        double squares = dot(between, between, size_of(other));
-        if (squares > 0)
-            compare(j, lanczos_vector(&lanczos[s]), result, size_of(side), squares);
+        compare(j, &lanczos[s], result, dot(between, between, size_of(other)));
         lanczos_advance(&lanczos[s], result);
     }
     return true;

@@ -72,7 +72,8 @@ static size_t of_value(const struct graph *graph, int value)
 /* What segment_open carves out of its block. */
 static double block_bytes(const struct graph *graph, const bool *active, int from, int to)
 {
-    double bytes = (double)of_value(graph, from) + (double)of_value(graph, to), scratch = 0;
+    double bytes = (double)of_value(graph, from) + (double)of_value(graph, to);
+    double saved = 0, workspace = 0; /* of one layer at a time */
     for (int i = 0; i < graph->node_count; i++) {
         const struct graph_node *node = &graph->nodes[i];
         if (!segment_has(graph, i, active))
@@ -81,9 +82,10 @@ static double block_bytes(const struct graph *graph, const bool *active, int fro
             bytes += active[node->inputs[k]] ? (double)of_value(graph, node->inputs[k]) : 0;
         for (int k = 0; k < node->output_count; k++)
             bytes += (double)of_value(graph, node->first_output + k);
-        scratch = fmax(scratch, (double)rounded(node->saved) + (double)rounded(node->workspace));
+        saved = fmax(saved, (double)rounded(node->saved));
+        workspace = fmax(workspace, (double)rounded(node->workspace));
     }
-    return bytes + scratch;
+    return bytes + saved + workspace;
 }
 
 double segment_bytes(const struct graph *graph, int from, int to)
@@ -93,7 +95,7 @@ double segment_bytes(const struct graph *graph, int from, int to)
     if (!marks)
         return 0; /* which segment_open will find out */
     segment_mark(graph, from, to, marks, marks + count);
-    double bytes = block_bytes(graph, marks, from, to);
+    double bytes = block_bytes(graph, marks, from, to) + extrapolation_bytes(graph->values[to].count);
     free(marks);
     return bytes;
 }
@@ -206,11 +208,21 @@ static uint64_t shift(struct segment *s, const double *direction, double step)
     return hash;
 }
 
+static bool evaluate(void *context, const double *direction, double step, double *value, bool *smooth)
+{
+    struct segment *s = context;
+    *smooth &= shift(s, direction, step) == s->switches;
+    memcpy(value, s->places[s->to], (size_t)s->run->graph->values[s->to].count * sizeof(double));
+    return true;
+}
+
 bool segment_open(struct segment *s, const struct run *run, int from, int to, struct stability_error *error)
 {
-    *s = (struct segment){.run = run, .from = from, .to = to, .step = 0x1p-10};
+    *s = (struct segment){.run = run, .from = from, .to = to};
+    s->extrapolation =
+        (struct extrapolation){.count = run->graph->values[to].count, .context = s, .evaluate = evaluate};
     bool *behind;
-    if (take_tables(s, &behind)) {
+    if (take_tables(s, &behind) && extrapolation_open(&s->extrapolation, &s->arena)) {
         segment_mark(run->graph, from, to, s->active, behind);
         for (int i = 0; i < run->graph->node_count; i++)
             if (segment_has(run->graph, i, s->active))
@@ -257,44 +269,11 @@ const double *segment_pull(struct segment *s, const double *seed)
 
 /* ---- from the right ---- */
 
-static double root_mean_square(const double *x, int64_t count)
-{
-    double squares = 0;
-    for (int64_t i = 0; i < count; i++)
-        squares += x[i] * x[i];
-    return count > 0 ? sqrt(squares / (double)count) : 0;
-}
-
-/* sum = factor * (f(x + step * direction) - f(x - step * direction)) + sum. False where it crosses a kink. */
-static bool add_difference(struct segment *s, const double *direction, double step, double factor,
-                           double *sum)
-{
-    int64_t count = s->run->graph->values[s->to].count;
-    const double *output = s->places[s->to];
-    bool smooth = true;
-    for (int side = 1; side >= -1; side -= 2) {
-        smooth &= shift(s, direction, side * step) == s->switches;
-        for (int64_t i = 0; i < count; i++)
-            sum[i] += side * factor * output[i];
-    }
-    return smooth;
-}
-
 void segment_push(struct segment *s, const double *direction, double *product)
 {
-    static const double least = 0x1p-28;
     const struct tensor *x = &s->run->values[s->from];
-    size_t bytes = (size_t)s->run->graph->values[s->to].count * sizeof(double);
-    double size = root_mean_square(x->data, x->count), length = root_mean_square(direction, x->count);
-    memset(product, 0, bytes);
-    if (!(length > 0))
-        return;
-    for (bool smooth = false; !smooth; s->step = smooth ? s->step : s->step / 8) {
-        double step = s->step * (size > 0 ? size : 1) / length;
-        memset(product, 0, bytes);
-        smooth = add_difference(s, direction, step, 4 / (6 * step), product);
-        smooth &= add_difference(s, direction, 2 * step, -1 / (12 * step), product);
-        if (s->step <= least)
-            return;
-    }
+    double size = extrapolation_length(x->data, x->count), length = extrapolation_length(direction, x->count);
+    memset(product, 0, (size_t)s->run->graph->values[s->to].count * sizeof(double));
+    if (length > 0)
+        extrapolation_take(&s->extrapolation, direction, (size > 0 ? size : 1) / length, product);
 }

@@ -5,6 +5,7 @@
 #ifndef CORE_SEGMENT_H
 #define CORE_SEGMENT_H
 
+#include "core/extrapolation.h"
 #include "core/run.h"
 
 struct segment {
@@ -12,19 +13,18 @@ struct segment {
     int from; /* values */
     int to;
     int node_count;
-    int *nodes;                       /* on a path from `from` to `to`, in the order of the model */
-    bool *active;                     /* by value: on such a path */
-    struct tensor *tensors;           /* of all passes */
-    struct layer_pass *pull;          /* backward passes, by position in `nodes` */
-    struct tensor **output_gradients; /* of these */
-    struct layer_pass *push;          /* forward passes, likewise */
-    double **gradients;               /* by value, while segment_pull runs */
-    double **places;                  /* by value: where segment_push computes what changes */
-    double *block;                    /* all that is computed */
-    double *seed;                     /* (to) */
-    uint64_t switches;                /* of the run itself */
-    double step; /* of segment_push, relative to the root mean square of `from`; it shrinks where it crosses
-                    kinks */
+    int *nodes;                         /* on a path from `from` to `to`, in the order of the model */
+    bool *active;                       /* by value: on such a path */
+    struct tensor *tensors;             /* of all passes */
+    struct layer_pass *pull;            /* backward passes, by position in `nodes` */
+    struct tensor **output_gradients;   /* of these */
+    struct layer_pass *push;            /* forward passes, likewise */
+    double **gradients;                 /* by value, while segment_pull runs */
+    double **places;                    /* by value: where segment_push computes what changes */
+    double *block;                      /* all that is computed */
+    double *seed;                       /* (to) */
+    uint64_t switches;                  /* of the run itself */
+    struct extrapolation extrapolation; /* of segment_push */
     struct arena arena;
 };
 
@@ -37,15 +37,14 @@ bool segment_has(const struct graph *graph, int node, const bool *active);
 bool segment_exists(const struct graph *graph, int from, int to);
 /* Bytes that segment_open takes. */
 double segment_bytes(const struct graph *graph, int from, int to);
-/* segment_close in both cases. */
+/* The struct must not be moved until segment_close, which follows in both cases. */
 bool segment_open(struct segment *segment, const struct run *run, int from, int to,
                   struct stability_error *error);
 void segment_close(struct segment *segment);
 
 /* J^T seed: `seed` has the elements of `to`, the result those of `from`. Valid until the next call. */
 const double *segment_pull(struct segment *segment, const double *seed);
-/* product (to) = J direction (from), by central differences with Richardson's extrapolation, with steps that
- * cross no kink where there are such. */
+/* product (to) = J direction (from), by differences (core/extrapolation.h). */
 void segment_push(struct segment *segment, const double *direction, double *product);
 
 #endif

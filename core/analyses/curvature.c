@@ -100,14 +100,14 @@ static bool decompose(struct hessian *hessian, struct curvature *c, struct arena
     c->bounds = arena_array(arena, (size_t)n, sizeof(double));
     if (!matrix || !unit || !work || !c->values || !c->bounds)
         return out_of_memory(error);
-    for (int64_t i = 0; i < n && !hessian->at_kink; i++) {
+    for (int64_t i = 0; i < n && !hessian->extrapolation.at_kink; i++) {
         unit[i] = 1;
         if (!hessian_multiply(hessian, unit, matrix + i * n, error))
             return false;
         unit[i] = 0;
         c->trace += matrix[i * n + i];
     }
-    c->failed = hessian->at_kink || !all_finite(matrix, n * n);
+    c->failed = hessian->extrapolation.at_kink || !all_finite(matrix, n * n);
     if (c->failed)
         return true;
     double apart = symmetrise(matrix, n);
@@ -142,7 +142,7 @@ static bool iterate(struct hessian *hessian, const struct settings *settings, st
     while (l.count < l.limit && !l.exhausted && !c->converged) {
         if (!hessian_multiply(hessian, lanczos_vector(&l), product, error))
             return false;
-        c->failed = hessian->at_kink || !all_finite(product, hessian->count);
+        c->failed = hessian->extrapolation.at_kink || !all_finite(product, hessian->count);
         if (c->failed)
             return true;
         lanczos_advance(&l, product);
@@ -154,7 +154,7 @@ static bool iterate(struct hessian *hessian, const struct settings *settings, st
     c->bounds = l.bounds;
     double scale = fmax(fabs(l.values[0]), fabs(l.values[l.count - 1]));
     for (int64_t i = 0; i < l.count; i++)
-        c->bounds[i] += hessian->error * scale;
+        c->bounds[i] += hessian->extrapolation.error * scale;
     return true;
 }
 
@@ -179,7 +179,7 @@ static bool estimate_trace(struct hessian *hessian, const struct settings *setti
             estimate += signs[i] * product[i];
         sum += estimate;
         squares += estimate * estimate;
-        c->failed = hessian->at_kink || !isfinite(estimate);
+        c->failed = hessian->extrapolation.at_kink || !isfinite(estimate);
     }
     c->trace = sum / probes;
     c->trace_error = sqrt(fmax(squares / probes - c->trace * c->trace, 0) / (probes - 1));
@@ -223,15 +223,16 @@ static void describe(struct analysis_context *context, struct stability_result *
     if (hessian->count == 0 || c->failed) {
         result_text(context, result, "reason",
                     hessian->count == 0 ? "the loss depends on no parameter"
-                    : hessian->at_kink  ? "the gradient jumps here: an activation is exactly at its kink"
-                                        : "the loss or its gradient is not finite");
+                    : hessian->extrapolation.at_kink
+                        ? "the gradient jumps here: an activation is exactly at its kink"
+                        : "the loss or its gradient is not finite");
         return;
     }
     add_eigenvalues(context, result, c);
     if (!c->exact)
         result_integer(context, result, "iterations", c->iterations);
     result_boolean(context, result, "converged", c->converged);
-    result_number(context, result, "product_error", hessian->error);
+    result_number(context, result, "product_error", hessian->extrapolation.error);
     add_rate(context, result, c->values[c->count - 1]);
 }
 
