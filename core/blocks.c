@@ -2,6 +2,8 @@
 
 #include "core/segment.h"
 
+#include <string.h>
+
 /* What blocks_find looks at: the nodes and values on paths from blocks.from to blocks.to. */
 struct search {
     const struct graph *graph;
@@ -21,11 +23,18 @@ static bool is_source(const struct graph *graph, int value)
     return node->ops->indexes && value == node->first_output;
 }
 
-static int find_source(const struct graph *graph, int to)
+/* Marks what lies between the first source and `to`; returns that source, or -1. */
+static int find_source(const struct graph *graph, int to, bool *active, bool *scratch)
 {
-    for (int v = 0; v < graph->value_count; v++)
-        if (is_source(graph, v) && (v == to || segment_exists(graph, v, to)))
+    for (int v = 0; v < graph->value_count; v++) {
+        if (!is_source(graph, v))
+            continue;
+        memset(active, 0, (size_t)graph->value_count * sizeof(*active));
+        memset(scratch, 0, (size_t)graph->value_count * sizeof(*scratch));
+        segment_mark(graph, v, to, active, scratch);
+        if (active[to] && v != to)
             return v;
+    }
     return -1;
 }
 
@@ -107,18 +116,18 @@ static bool divide(const struct search *s, struct arena *arena)
 bool blocks_find(struct blocks *blocks, const struct graph *graph, struct arena *arena)
 {
     *blocks = (struct blocks){.to = graph->loss_inputs[0]};
-    blocks->from = find_source(graph, blocks->to);
-    if (blocks->from < 0 || blocks->from == blocks->to)
-        return true;
-    bool *active = arena_array(arena, 2 * (size_t)graph->value_count, sizeof(*active));
-    struct search search = {
-        graph, active, arena_array(arena, (size_t)graph->value_count, sizeof(*search.last_readers)), blocks};
+    size_t values = (size_t)graph->value_count;
+    bool *active = arena_array(arena, values, sizeof(*active));
+    bool *scratch = arena_array(arena, values, sizeof(*scratch));
+    struct search search = {graph, active, arena_array(arena, values, sizeof(*search.last_readers)), blocks};
     blocks->items = arena_array(arena, (size_t)graph->node_count, sizeof(*blocks->items));
-    if (!active || !search.last_readers || !blocks->items)
+    if (!active || !scratch || !search.last_readers || !blocks->items)
         return false;
-    for (int v = 0; v < graph->value_count; v++)
+    blocks->from = find_source(graph, blocks->to, active, scratch);
+    if (blocks->from < 0)
+        return true;
+    for (size_t v = 0; v < values; v++)
         search.last_readers[v] = -1;
-    segment_mark(graph, blocks->from, blocks->to, active, active + graph->value_count);
     find_last_readers(&search);
     return divide(&search, arena);
 }

@@ -376,12 +376,13 @@ bool jacobian_measure(struct jacobian *jacobian, struct jacobian_context *contex
     return done;
 }
 
-double jacobian_bytes(const struct graph *graph, int from, int to, const struct jacobian_settings *settings)
+double jacobian_bytes(const struct graph *graph, int from, int to, const struct jacobian_settings *settings,
+                      struct arena *arena)
 {
     double inputs = (double)graph->values[from].count, outputs = (double)graph->values[to].count;
     double least = fmin(inputs, outputs), limit = fmin((double)settings->iterations, least);
     double matrices = 3 * fmin(matrix_budget, sizeof(double) * inputs * outputs);
     double spaces = (limit + 1) * sizeof(double) * least + 64 * limit * (double)settings->samples;
-    return segment_bytes(graph, from, to) + sizeof(double) * (4 * outputs + 3 * inputs) +
-           fmax(matrices, spaces);
+    double segment = segment_bytes(graph, from, to, arena);
+    return segment < 0 ? -1 : segment + sizeof(double) * (4 * outputs + 3 * inputs) + fmax(matrices, spaces);
 }

@@ -57,8 +57,9 @@ struct jacobian_context {
     struct stability_error *error;
 };
 
-/* Bytes beside those of the run. */
-double jacobian_bytes(const struct graph *graph, int from, int to, const struct jacobian_settings *settings);
+/* Bytes beside those of the run; -1 where there is no memory to tell. */
+double jacobian_bytes(const struct graph *graph, int from, int to, const struct jacobian_settings *settings,
+                      struct arena *arena);
 
 /* `axis` is tried first as the dimension that counts samples. False with the error. */
 bool jacobian_measure(struct jacobian *jacobian, struct jacobian_context *context, int from, int to,

@@ -51,7 +51,7 @@ enum {
 #define LOSS(type) +1
 #include "core/losses.def"
 #undef LOSS
-    };
+};
 const size_t kernels_layer_count = LAYER_COUNT;
 const size_t kernels_loss_count = LOSS_COUNT;
 

@@ -29,7 +29,7 @@ struct observations {
     struct probes probes;
     struct forecast forecast;
     struct non_finite_origin non_finite;
-    struct non_finite_origin first_nan; /* found where that is an infinity and a NaN came of it later */
+    struct non_finite_origin first_nan;     /* found where that is an infinity and a NaN came of it later */
     const struct training_result *training; /* NULL: that analysis does not run */
 };
 

@@ -45,18 +45,6 @@ bool segment_has(const struct graph *graph, int index, const bool *active)
     return makes_active(&graph->nodes[index], active) && reads_active(&graph->nodes[index], active);
 }
 
-bool segment_exists(const struct graph *graph, int from, int to)
-{
-    size_t count = (size_t)graph->value_count;
-    bool *marks = calloc(2 * count, sizeof(*marks));
-    if (!marks)
-        return false;
-    segment_mark(graph, from, to, marks, marks + count);
-    bool exists = marks[to];
-    free(marks);
-    return exists;
-}
-
 /* ---- memory ---- */
 
 static size_t rounded(size_t bytes)
@@ -88,16 +76,14 @@ static double block_bytes(const struct graph *graph, const bool *active, int fro
     return bytes + saved + workspace;
 }
 
-double segment_bytes(const struct graph *graph, int from, int to)
+double segment_bytes(const struct graph *graph, int from, int to, struct arena *arena)
 {
-    size_t count = (size_t)graph->value_count;
-    bool *marks = calloc(2 * count, sizeof(*marks));
-    if (!marks)
-        return 0; /* which segment_open will find out */
-    segment_mark(graph, from, to, marks, marks + count);
-    double bytes = block_bytes(graph, marks, from, to) + extrapolation_bytes(graph->values[to].count);
-    free(marks);
-    return bytes;
+    bool *active = arena_array(arena, (size_t)graph->value_count, sizeof(*active));
+    bool *scratch = arena_array(arena, (size_t)graph->value_count, sizeof(*scratch));
+    if (!active || !scratch)
+        return -1;
+    segment_mark(graph, from, to, active, scratch);
+    return block_bytes(graph, active, from, to) + extrapolation_bytes(graph->values[to].count);
 }
 
 static void *carve(char **next, size_t bytes)

@@ -28,15 +28,13 @@ struct segment {
     struct arena arena;
 };
 
-/* Marks the values on a path from `from` to `to` through layers that have gradients; `scratch` and `active`
- * are by value and false. */
+/* Marks the values on a path from `from` to `to` through layers that have gradients: none where `to` does not
+ * depend on `from`. `scratch` and `active` are by value and false. */
 void segment_mark(const struct graph *graph, int from, int to, bool *active, bool *scratch);
 /* Whether a node lies on such a path. */
 bool segment_has(const struct graph *graph, int node, const bool *active);
-/* Whether the value `to` depends on `from` through layers that have gradients. */
-bool segment_exists(const struct graph *graph, int from, int to);
-/* Bytes that segment_open takes. */
-double segment_bytes(const struct graph *graph, int from, int to);
+/* Bytes that segment_open takes; -1 where there is no memory to tell. */
+double segment_bytes(const struct graph *graph, int from, int to, struct arena *arena);
 /* The struct must not be moved until segment_close, which follows in both cases. */
 bool segment_open(struct segment *segment, const struct run *run, int from, int to,
                   struct stability_error *error);

@@ -246,22 +246,32 @@ static bool run(struct analysis_context *context, struct stability_result *resul
     return done;
 }
 
+/* The most that one Jacobian takes; -1 where there is no memory to tell. */
+static double most_bytes(struct graph *graph, const struct blocks *blocks,
+                         const struct jacobian_settings *settings)
+{
+    double most =
+        blocks->count ? jacobian_bytes(graph, blocks->from, blocks->to, settings, &graph->arena) : 0;
+    for (int b = 0; most >= 0 && b < blocks->count; b++) {
+        const struct block *block = &blocks->items[b];
+        double bytes = jacobian_bytes(graph, block->from, block->to, settings, &graph->arena);
+        most = bytes < 0 ? -1 : fmax(most, bytes);
+    }
+    return most;
+}
+
 static double bytes(const struct stability_plan *plan, const void *settings, struct stability_error *error)
 {
     struct trial trial;
     struct blocks blocks;
     double most = -1;
     if (trial_plan(&trial, plan->graph.request, &float64, error)) {
-        if (blocks_find(&blocks, &trial.graph, &trial.graph.arena)) {
-            const struct jacobian_settings *measuring = &((const struct settings *)settings)->measure;
-            most = blocks.count ? jacobian_bytes(&trial.graph, blocks.from, blocks.to, measuring) : 0;
-            for (int b = 0; b < blocks.count; b++)
-                most = fmax(
-                    most, jacobian_bytes(&trial.graph, blocks.items[b].from, blocks.items[b].to, measuring));
+        if (blocks_find(&blocks, &trial.graph, &trial.graph.arena))
+            most = most_bytes(&trial.graph, &blocks, &((const struct settings *)settings)->measure);
+        if (most >= 0)
             most += trial_bytes(&trial);
-        } else {
+        else
             stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the plan");
-        }
     }
     trial_close(&trial);
     return most;

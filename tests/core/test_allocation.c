@@ -99,6 +99,22 @@ static void every_allocation_may_fail(void **state)
     assert_true(fail_each(&request, STABILITY_ERROR_OUT_OF_MEMORY) > 50);
 }
 
+/* Analyses with runs of their own, both with whole matrices and by Lanczos' method. */
+static void every_allocation_of_an_analysis_may_fail(void **state)
+{
+    (void)state;
+    static const struct stability_member small = NUMBER("exact", 1);
+    for (int lanczos = 0; lanczos < 2; lanczos++) {
+        struct stability_members settings = {(size_t)lanczos, &small};
+        const struct stability_analysis asked[] = {{"jacobian", settings}, {"curvature", settings}};
+        struct stability_request request = drawn;
+        request.options = stability_default_options;
+        request.options.analyses = asked;
+        request.options.analysis_count = 2;
+        assert_true(fail_each(&request, STABILITY_ERROR_OUT_OF_MEMORY) > 100);
+    }
+}
+
 /* Shared weights, class weights, indices, a threshold, time steps; an overflow, which is looked for in a
  * second run. */
 static void arrange(struct builder *b)
@@ -169,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(every_allocation_of_an_analysis_may_fail),
         cmocka_unit_test(every_allocation_of_a_search_may_fail),
         cmocka_unit_test(every_allocation_of_a_refusal_may_fail),
     };
