@@ -84,8 +84,9 @@ bool analyses_read(struct analyses *to_run, const struct stability_options *opti
     static const struct stability_members nothing = {0};
     const struct stability_analysis *requested[ANALYSIS_COUNT] = {0};
     *to_run = (struct analyses){.ops = arena_array(arena, ANALYSIS_COUNT, sizeof(*to_run->ops)),
-                                .settings = arena_array(arena, ANALYSIS_COUNT, sizeof(*to_run->settings))};
-    if (!to_run->ops || !to_run->settings)
+                                .settings = arena_array(arena, ANALYSIS_COUNT, sizeof(*to_run->settings)),
+                                .requested = arena_array(arena, ANALYSIS_COUNT, sizeof(*to_run->requested))};
+    if (!to_run->ops || !to_run->settings || !to_run->requested)
         return out_of_memory(error);
     if (!find_requested(requested, options, error))
         return false;
@@ -98,6 +99,8 @@ bool analyses_read(struct analyses *to_run, const struct stability_options *opti
                                        pointer, arena, error);
         if (!settings)
             return false;
+        if (requested[i])
+            to_run->requested[to_run->requested_count++] = analyses[i]->type.name;
         to_run->ops[to_run->count] = analyses[i];
         to_run->settings[to_run->count++] = settings;
     }
@@ -135,6 +138,15 @@ bool analyses_measure(const struct stability_plan *plan, struct observations *ob
     return true;
 }
 
+/* The names, which are static, in the report's memory. */
+static const char *const *keep_requested(const struct analyses *analyses, struct arena *arena)
+{
+    const char **names = arena_array(arena, analyses->requested_count, sizeof(*names));
+    for (size_t i = 0; names && i < analyses->requested_count; i++)
+        names[i] = analyses->requested[i];
+    return names;
+}
+
 bool analyses_run(struct stability_report *report, const struct stability_plan *plan,
                   const struct observations *observations, struct arena *arena, struct stability_error *error)
 {
@@ -149,7 +161,9 @@ bool analyses_run(struct stability_report *report, const struct stability_plan *
             return out_of_memory(error); /* or the error that is there already */
     }
     report->analyses = all;
-    return !context.failed || out_of_memory(error);
+    report->asked_count = plan->analyses.requested_count;
+    report->asked = keep_requested(&plan->analyses, arena);
+    return (!context.failed && report->asked) || out_of_memory(error);
 }
 
 /* ---- results ---- */

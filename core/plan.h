@@ -11,6 +11,8 @@ struct analyses {
     size_t count;
     const struct analysis_ops **ops;
     void **settings;
+    size_t requested_count;
+    const char **requested; /* names of those that the request names, in the order of the report */
 };
 
 struct stability_plan {

@@ -220,11 +220,11 @@ static bool suggest_clip(struct training_result *result, struct arena *arena)
         return true;
     result->suggested_clip = norms[3 * count / 4];
     bool all = result->sound_steps == result->step_count;
-    result->suggested_how = arena_format(
-        arena,
-        "the upper quartile of the gradient's norm over %s%zu step%s%s: one that explodes is "
-        "brought down to what is usual",
-        all ? "all " : "the first ", count, count == 1 ? "" : "s", all ? "" : ", before anything went wrong");
+    result->suggested_how =
+        count == 1
+            ? "the gradient's norm in the first step"
+            : arena_format(arena, "the upper quartile of the gradient's norm over %s %zu steps%s",
+                           all ? "all" : "the first", count, all ? "" : ", before anything went wrong");
     return result->suggested_how != NULL;
 }
 

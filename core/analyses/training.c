@@ -50,8 +50,8 @@ static void add_outcomes(struct analysis_context *context, struct stability_resu
     result_text(context, parent, "outcome", training_outcome_name(first->outcome));
     result_integer(context, parent, "step", first->step);
     result_text(context, parent, "message", first->message);
-    struct stability_result *list = result_list(context, parent, "outcomes");
-    for (int i = 0; i < training->event_count; i++) {
+    struct stability_result *list = result_list(context, parent, "further_outcomes");
+    for (int i = 1; i < training->event_count; i++) {
         struct stability_result *event = result_object(context, list, "");
         result_text(context, event, "outcome", training_outcome_name(training->events[i].outcome));
         result_integer(context, event, "step", training->events[i].step);
@@ -130,7 +130,8 @@ ANALYSIS_OPS(training) = {
              "oscillation (in the second half the loss goes up and down by more than a tenth of itself and "
              "rises at least half as much as it falls), no_progress (loss, or loss and weights, moved by "
              "less "
-             "than a thousandth), else progress; step says when, outcomes lists all that apply. losses, "
+             "than a thousandth), else progress; step says when; further_outcomes are those that follow from "
+             "it. losses, "
              "gradient_norms (over all parameters, before clipping), clipped and weight_changes (L2 of the "
              "step "
              "over that of the weights) go by step, and layers has the weight changes of each. final_loss is "

@@ -150,6 +150,8 @@ struct stability_report {
     const struct stability_layer_report *layers;
     const struct stability_result *analyses; /* an object with a member for each analysis that ran, by name;
                                                 NULL: none ran */
+    size_t asked_count;
+    const char *const *asked; /* names of the analyses that the request asks for, once each */
     size_t ignored_weight_count;
     const char *const *ignored_weights; /* keys that no layer has, in their order; with options.lenient */
     enum stability_precision precision;

@@ -3,6 +3,7 @@
 #include "server/output/escape.h"
 #include "server/output/format.h"
 #include "server/output/html_charts.h"
+#include "server/output/html_results.h"
 #include "server/output/html_style.h"
 #include "server/output/html_tables.h"
 #include "server/output/phrases.h"
@@ -269,6 +270,7 @@ void report_html(const struct stability_report *report, struct buffer *buffer)
         html_layer_table(buffer, report);
         html_parameter_table(buffer, report);
     }
+    html_results(buffer, report);
     write_further_findings(buffer, report);
     if (report->finding_count > 0) {
         write_rules(buffer, report);

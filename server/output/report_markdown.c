@@ -2,6 +2,7 @@
  * exceed that is left out, and said to be. */
 #include "server/output/escape.h"
 #include "server/output/format.h"
+#include "server/output/markdown_results.h"
 #include "server/output/phrases.h"
 #include "server/output/references.h"
 #include "server/output/terminal.h"
@@ -12,8 +13,10 @@
 
 #define LISTED_LAYERS 8
 
-/* No finding starts after the first of these bytes, no layer's row after the second. */
+/* No finding starts after the first of these bytes, no line of an analysis and no layer's row after the
+ * others. */
 #define FINDINGS_END ((size_t)500 * 1024)
+#define RESULTS_END ((size_t)700 * 1024)
 #define LAYERS_END ((size_t)900 * 1024)
 
 static void append_escaped(struct buffer *out, const char *text)
@@ -183,5 +186,6 @@ void report_markdown(const struct stability_report *report, struct buffer *buffe
 {
     write_summary(buffer, report);
     write_findings(buffer, report);
+    markdown_results(buffer, report, RESULTS_END);
     write_layers(buffer, report);
 }

@@ -3,6 +3,7 @@
 #include "server/output/references.h"
 #include "server/output/terminal.h"
 #include "server/output/text_layers.h"
+#include "server/output/text_results.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -120,6 +121,7 @@ void report_text(const struct stability_report *report, struct buffer *buffer)
         buffer_append(buffer, "\n", 1);
         print_finding(&page, report, i);
     }
+    text_results(buffer, report);
     buffer->failed = buffer->failed || page.line.failed;
     buffer_free(&page.line);
 }

@@ -49,10 +49,29 @@ static const struct stability_finding hostile_findings[] = {
     {.rule = "dead-units", .severity = STABILITY_INFO, .message = "no layer at all", .fingerprint = "fedcba9876543210"},
 };
 
+#define HOSTILE_RESULT(words, following) \
+    {.kind = STABILITY_RESULT_OBJECT, .name = "", .next = following, \
+     .children = &(const struct stability_result){.kind = STABILITY_RESULT_TEXT, .name = "layer", .text = words, \
+         .next = &(const struct stability_result){.kind = STABILITY_RESULT_NUMBER, .name = "ratio", .number = NAN}}}
+
+static const struct stability_result hostile_results[] = {
+    HOSTILE_RESULT(SCRIPT, &hostile_results[1]), HOSTILE_RESULT(QUOTES, &hostile_results[2]),
+    HOSTILE_RESULT(PIPES, &hostile_results[3]), HOSTILE_RESULT(CONTROLS, &hostile_results[4]),
+    HOSTILE_RESULT(LONGEST_NAME, NULL),
+};
+
+static const struct stability_result hostile_analyses = {
+    .kind = STABILITY_RESULT_OBJECT, .name = "", .children = &(const struct stability_result){
+        .kind = STABILITY_RESULT_OBJECT, .name = "training", .children = &(const struct stability_result){
+            .kind = STABILITY_RESULT_TEXT, .name = "message", .text = "in " SCRIPT QUOTES PIPES CONTROLS,
+            .next = &(const struct stability_result){
+                .kind = STABILITY_RESULT_LIST, .name = "layers", .children = hostile_results}}}};
+
 static const struct stability_report hostile_report = {
     .verdict = STABILITY_UNSTABLE, .model = PIPES SCRIPT CONTROLS QUOTES, .loss = NAN, .gradient_norm = -INFINITY,
     .findings_by_severity = {1, 0, 1}, .finding_count = LENGTH(hostile_findings), .findings = hostile_findings,
     .layer_count = LENGTH(hostile_layers), .layers = hostile_layers, .blas = SCRIPT PIPES,
+    .analyses = &hostile_analyses, .asked_count = 1, .asked = (const char *const[]){"training"},
 };
 
 static const struct stability_report empty_report = {
