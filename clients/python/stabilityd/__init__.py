@@ -1,0 +1,25 @@
+"""Client of stabilityd, the service that says why a network won't train.
+
+    import stabilityd
+    report = stabilityd.diagnose(model, x, y, torch.nn.CrossEntropyLoss())
+    print(report.table())
+    report.raise_if("error")
+"""
+
+from .api import diagnose, gradcheck
+from .connection import Connection, ServiceError
+from .report import GradcheckReport, Report, StabilityError
+from .trace import TraceError, trace
+
+__all__ = [
+    "Connection",
+    "GradcheckReport",
+    "Report",
+    "ServiceError",
+    "StabilityError",
+    "TraceError",
+    "diagnose",
+    "gradcheck",
+    "trace",
+]
+__version__ = "1.0.0"
