@@ -2,7 +2,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
         cmake ninja-build gcc libc6-dev pkg-config libmicrohttpd-dev libgnutls28-dev libjansson-dev libopenblas-pthread-dev \
-        zlib1g-dev libzstd-dev \
+        zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="stabilityd" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The pthread variant by name: the serial one gives wrong products when requests run in parallel.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libmicrohttpd12 libgnutls30 libjansson4 libopenblas0-pthread zlib1g libzstd1 \
+    && apt-get install --yes --no-install-recommends libmicrohttpd12 libgnutls30 libjansson4 libopenblas0-pthread zlib1g libzstd1 libsqlite3-0 libpq5 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* \
         /usr/share/doc/* /usr/share/lintian/*
 COPY --from=build /source/build/release/stabilityd /usr/local/bin/stabilityd

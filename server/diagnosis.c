@@ -1,6 +1,7 @@
 #include "server/diagnosis.h"
 
 #include "server/clock.h"
+#include "server/output/bundle.h"
 #include "server/output/gradcheck.h"
 
 #include <stability/stability.h>
@@ -15,9 +16,9 @@ static bool check_progress(void *context, const char *stage, int64_t done, int64
 {
     struct progress *progress = context;
     const struct diagnosis_call *call = progress->call;
-    (void)stage;
-    (void)done;
-    (void)total;
+    if (call->progress != NULL && stage != NULL) {
+        call->progress(call->context, stage, done, total);
+    }
     if (call->deadline > 0 && clock_seconds() > call->deadline) {
         progress->reason = STABILITY_ERROR_DEADLINE;
     } else if (call->wanted != NULL && !call->wanted(call->context)) {
@@ -35,11 +36,39 @@ static bool fail_stopped(const struct progress *progress, struct stability_error
                               : "the client went away; the work was stopped");
 }
 
+static bool write_report(const struct report_choice *choice, const struct format *format,
+                         const struct stability_report *report, struct buffer *body)
+{
+    report_format(format, report, body);
+    if (format == format_at(0)) {
+        report_note_baseline(choice, report, body);
+    }
+    return !body->failed;
+}
+
+static bool keep_report(const struct report_choice *choice, const struct stability_report *report,
+                        struct diagnosis *diagnosis)
+{
+    bool written = true;
+    for (size_t i = 0; written && i < format_count(); i++) {
+        struct buffer body = {0};
+        written = write_report(choice, format_at(i), report, &body);
+        bundle_add(&diagnosis->bundle, format_at(i)->name, &body);
+        buffer_free(&body);
+    }
+    diagnosis->verdict = stability_verdict_name(report->verdict);
+    if (report->model != NULL) {
+        buffer_append_text(&diagnosis->model, report->model);
+    }
+    return written && !diagnosis->bundle.failed && !diagnosis->model.failed;
+}
+
 static bool format_report(const struct diagnosis_call *call, const struct stability_report *report,
                           struct diagnosis *diagnosis)
 {
     double started = clock_seconds();
-    bool written = report_format(call->choice.format, report, &diagnosis->body);
+    bool written = write_report(&call->choice, call->choice.format, report, &diagnosis->body) &&
+                   (!call->keep || keep_report(&call->choice, report, diagnosis));
     diagnosis->format_seconds = clock_seconds() - started;
     diagnosis->fails = report_fails(&call->choice, report);
     return written || stability_fail(&diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
@@ -94,11 +123,30 @@ static bool run_diagnose(const struct diagnosis_call *call, const struct input_r
     return done;
 }
 
+static bool keep_gradcheck(const struct stability_gradcheck_report *report, struct diagnosis *diagnosis)
+{
+    bool written = true;
+    for (size_t i = 0; written && i < format_count(); i++) {
+        struct buffer body = {0};
+        if (gradcheck_has_format(format_at(i))) {
+            written = gradcheck_format(format_at(i), report, &body);
+            bundle_add(&diagnosis->bundle, format_at(i)->name, &body);
+        }
+        buffer_free(&body);
+    }
+    diagnosis->verdict = report->failed ? "fail" : "pass";
+    if (report->model != NULL) {
+        buffer_append_text(&diagnosis->model, report->model);
+    }
+    return written && !diagnosis->bundle.failed && !diagnosis->model.failed;
+}
+
 static bool format_gradcheck(const struct diagnosis_call *call,
                              const struct stability_gradcheck_report *report, struct diagnosis *diagnosis)
 {
     double started = clock_seconds();
-    bool written = gradcheck_format(call->choice.format, report, &diagnosis->body);
+    bool written = gradcheck_format(call->choice.format, report, &diagnosis->body) &&
+                   (!call->keep || keep_gradcheck(report, diagnosis));
     diagnosis->format_seconds = clock_seconds() - started;
     diagnosis->fails = call->choice.gated && report->failed;
     return written || stability_fail(&diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
@@ -160,5 +208,7 @@ bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosi
 void diagnosis_free(struct diagnosis *diagnosis)
 {
     buffer_free(&diagnosis->body);
+    buffer_free(&diagnosis->bundle);
+    buffer_free(&diagnosis->model);
     *diagnosis = (struct diagnosis){0};
 }

@@ -14,17 +14,23 @@ struct diagnosis_call {
     enum input_purpose purpose;
     int threads;                 /* that a gradient check may use */
     struct report_choice choice; /* with a format */
+    bool keep;                   /* the report is wanted in every format */
     struct stability_limits limits;
     struct metrics *metrics;       /* that count what came of it; NULL: none */
     struct budget *memory;         /* from which the work's memory is taken; NULL: as much as it likes */
     double deadline;               /* clock_seconds() after which the work stops; 0: never */
     bool (*wanted)(void *context); /* false: nobody waits for the report any more; may be NULL */
+    /* Told of every step of the work, by one thread at a time; may be NULL. */
+    void (*progress)(void *context, const char *stage, int64_t done, int64_t total);
     void *context;
 };
 
 /* What came of it. Starts zeroed; released by diagnosis_free. */
 struct diagnosis {
     struct buffer body; /* the report, in the format chosen */
+    struct buffer bundle; /* the report as server/output/bundle.h has it, where it is to be kept */
+    struct buffer model;  /* its model's name, likewise; no data: it has none */
+    const char *verdict;  /* likewise; static */
     bool fails;         /* by the choice's severity; a gradient check that failed, where anything is gated */
     struct stability_error error;
     struct input_position position; /* of a syntax error */

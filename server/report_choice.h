@@ -4,6 +4,7 @@
 #define SERVER_REPORT_CHOICE_H
 
 #include "server/output/format.h"
+#include "server/report_findings.h"
 
 #include <stability/error.h>
 
@@ -12,6 +13,7 @@ struct report_choice {
     const struct format *format; /* NULL: not chosen */
     bool gated;                  /* findings of `fail_on` or more severe ones fail */
     enum stability_severity fail_on;
+    const struct report_findings *baseline; /* findings that it has do not fail; NULL: none */
 };
 
 /* Read a format's or a severity's name. False with a message that names the known ones. */
@@ -20,5 +22,12 @@ bool report_choose_fail_on(struct report_choice *choice, const char *name, struc
 
 /* Whether the report has findings that fail by this choice. */
 bool report_fails(const struct report_choice *choice, const struct stability_report *report);
+/* The same for a report, or a gradient check, that is kept. */
+bool report_findings_fail(const struct report_choice *choice, const struct report_findings *findings);
+
+/* Tells in a report in format json, as the member "baseline" at its end, how many findings the baseline of the
+ * choice has, and how many it has not. Does nothing without a baseline. */
+void report_note_baseline(const struct report_choice *choice, const struct stability_report *report,
+                          struct buffer *json);
 
 #endif

@@ -102,7 +102,12 @@ static void fails_from_a_severity_on(void **unused)
     struct stability_report report = {0};
     struct stability_error error = {0};
     struct report_choice choice = {0};
-    report.findings_by_severity[STABILITY_WARNING] = 2;
+    const struct stability_finding findings[] = {
+        {.severity = STABILITY_WARNING, .fingerprint = "0000000000000001"},
+        {.severity = STABILITY_WARNING, .fingerprint = "0000000000000002"},
+    };
+    report.findings = findings;
+    report.finding_count = 2;
     assert_false(report_fails(&choice, &report));
     assert_true(report_choose_fail_on(&choice, "info", &error));
     assert_true(report_fails(&choice, &report));
