@@ -66,11 +66,35 @@ static int check(const char *file, const struct input_body *body, const struct r
     return status;
 }
 
+/* Reads the report whose findings do not count. */
+static bool read_baseline(const char *name, struct report_findings *findings, struct report_choice *choice,
+                          struct stability_error *error)
+{
+    struct buffer json = {0};
+    struct stability_error failure = {0};
+    if (name == NULL) {
+        return true;
+    }
+    bool done = read_file(name, &json, error);
+    if (done && !report_findings_read(findings, json.data, json.length, &failure)) {
+        done =
+            stability_fail(error, failure.code, NULL, "%s cannot be a baseline: %s", name, failure.message);
+    }
+    if (done && findings->gradcheck) {
+        done = stability_fail(error, STABILITY_ERROR_INVALID_VALUE, NULL,
+                              "%s cannot be a baseline: a gradient check has no findings", name);
+    }
+    choice->baseline = findings;
+    buffer_free(&json);
+    return done;
+}
+
 int command_check(int count, char *const *arguments)
 {
     struct config config;
     struct stability_error error = {0};
     struct report_choice choice = {0};
+    struct report_findings baseline = {0};
     struct buffer body = {0};
     struct buffer weights = {0};
     int status;
@@ -79,11 +103,13 @@ int command_check(int count, char *const *arguments)
     }
     input_initialize();
     bool ready = report_choose_format(&choice, config.format, &error) &&
-                 report_choose_fail_on(&choice, config.fail_on, &error) && stability_initialize(&error) &&
+                 report_choose_fail_on(&choice, config.fail_on, &error) &&
+                 read_baseline(config.baseline, &baseline, &choice, &error) && stability_initialize(&error) &&
                  read_file(config.file, &body, &error) &&
                  (config.weights == NULL || read_file(config.weights, &weights, &error));
     const struct input_body input = {body.data, body.length, weights.data, weights.length};
     status = ready ? check(config.file, &input, &choice) : usage_fail(NULL, &error);
+    report_findings_free(&baseline);
     buffer_free(&weights);
     buffer_free(&body);
     return status;

@@ -2,6 +2,7 @@
 #include "server/http/server.h"
 #include "server/input/request.h"
 #include "server/log.h"
+#include "server/routes/job_work.h"
 #include "server/routes/routes.h"
 #include "server/usage.h"
 
@@ -11,6 +12,9 @@
 #include <signal.h>
 #include <stdio.h>
 
+#define STORE_SHARE 8       /* a store in memory may take this part of --memory, beside it */
+#define STORE_THREADS 4     /* requests that wait for the store at once */
+#define STORE_QUEUE 1024    /* requests that may wait for one of these threads */
 #define QUEUE_PER_THREAD 16 /* requests that may wait for each thread of the compute pool */
 
 static bool check_address(const struct config *config, struct stability_error *error)
@@ -34,6 +38,19 @@ static bool check_certificate(const struct config *config, struct stability_erro
                           "HTTPS needs both --tls-cert and --tls-key");
 }
 
+static bool open_jobs(struct service *service, struct stability_error *error)
+{
+    const struct config *config = service->config;
+    service->store = store_open(config->store, config->memory / STORE_SHARE, error);
+    if (service->store != NULL) {
+        service->store_pool = pool_new(STORE_THREADS, STORE_QUEUE, error);
+    }
+    if (service->store_pool != NULL) {
+        service->jobs = jobs_new(service, job_work, error);
+    }
+    return service->jobs != NULL;
+}
+
 static bool open_service(struct service *service, const struct config *config, struct stability_error *error)
 {
     service->config = config;
@@ -47,12 +64,15 @@ static bool open_service(struct service *service, const struct config *config, s
     if (service->access != NULL && service->metrics != NULL) {
         service->pool = pool_new((int)config->threads, (int)config->threads * QUEUE_PER_THREAD, error);
     }
-    return service->pool != NULL;
+    return service->pool != NULL && open_jobs(service, error);
 }
 
 static void close_service(struct service *service)
 {
     pool_free(service->pool);
+    pool_free(service->store_pool);
+    jobs_free(service->jobs);
+    store_close(service->store);
     access_free(service->access);
     metrics_free(service->metrics);
 }
@@ -132,6 +152,7 @@ static bool serve(const struct config *config, struct stability_error *error)
         fflush(stdout);
         wait_for_signal(&service, server);
         atomic_store(&service.draining, true);
+        jobs_stop(service.jobs);
         http_server_drain(server);
         log_message(LOG_info, "drained");
     }

@@ -19,10 +19,15 @@ enum config_command {
 struct config {
     const char *bind;
     int64_t port;
-    int64_t threads;  /* 0 until config_finish: the CPU quota */
-    int64_t memory;   /* bytes; 0 until config_finish: three quarters of the machine's */
-    int64_t max_body; /* bytes */
-    double timeout;   /* seconds, for the body to arrive, and again for the work */
+    int64_t threads;    /* 0 until config_finish: the CPU quota */
+    int64_t memory;     /* bytes; 0 until config_finish: three quarters of the machine's */
+    int64_t max_body;   /* bytes */
+    double timeout;     /* seconds, for the body to arrive, and again for the work */
+    const char *store;  /* a URL */
+    int64_t job_queue;  /* jobs that may be queued */
+    double job_timeout; /* seconds, for the work of a job */
+    double job_lease;   /* seconds after which a job whose process is silent is begun again */
+    double job_keep;    /* seconds that an ended job is kept */
     bool insecure;
     const char *tokens;   /* a file; NULL: everybody is let in */
     int64_t rate;         /* requests a minute of one address; 0: any number */
@@ -31,9 +36,10 @@ struct config {
     int64_t log_level; /* enum log_level */
     const char *format;
     const char *fail_on;
-    const char *weights; /* a file; NULL: none */
-    const char *file;    /* the argument of `check` */
-    bool help;           /* --help was given */
+    const char *weights;  /* a file; NULL: none */
+    const char *baseline; /* a file with a report in format json; NULL: none */
+    const char *file;     /* the argument of `check` */
+    bool help;            /* --help was given */
 };
 
 /* Fills `config` from the defaults, the environment (serve and healthcheck only; an empty variable counts as

@@ -27,11 +27,11 @@ struct diagnosis_call {
 
 /* What came of it. Starts zeroed; released by diagnosis_free. */
 struct diagnosis {
-    struct buffer body; /* the report, in the format chosen */
+    struct buffer body;   /* the report, in the format chosen */
     struct buffer bundle; /* the report as server/output/bundle.h has it, where it is to be kept */
     struct buffer model;  /* its model's name, likewise; no data: it has none */
     const char *verdict;  /* likewise; static */
-    bool fails;         /* by the choice's severity; a gradient check that failed, where anything is gated */
+    bool fails; /* by the choice's severity; a gradient check that failed, where anything is gated */
     struct stability_error error;
     struct input_position position; /* of a syntax error */
     double parse_seconds;

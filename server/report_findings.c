@@ -26,7 +26,8 @@ static bool read_finding(const json_t *given, struct report_finding *finding)
     return read_severity(json_string_value(json_object_get(given, "severity")), &finding->severity);
 }
 
-static bool read_findings(struct report_findings *findings, const json_t *given, struct stability_error *error)
+static bool read_findings(struct report_findings *findings, const json_t *given,
+                          struct stability_error *error)
 {
     size_t count = json_array_size(given);
     findings->items = calloc(count + 1, sizeof(findings->items[0]));

@@ -1,4 +1,5 @@
-/* What a report that was written as JSON found: to gate by one that is kept, and to compare a new one with it.
+/* What a report that was written as JSON found: to gate by one that is kept, and to compare a new one with
+ * it.
  */
 #ifndef SERVER_REPORT_FINDINGS_H
 #define SERVER_REPORT_FINDINGS_H

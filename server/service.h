@@ -7,14 +7,20 @@
 #include "server/jobs/budget.h"
 #include "server/jobs/pool.h"
 #include "server/metrics/metrics.h"
+#include "server/store/store.h"
 
 #include <stability/request.h>
+
+struct jobs;
 
 struct service {
     const struct config *config;
     struct stability_limits limits; /* of each request */
     struct budget memory;
     struct pool *pool;
+    struct pool *store_pool; /* threads that wait for the store */
+    struct store *store;
+    struct jobs *jobs;
     struct access *access;
     struct metrics *metrics;
     atomic_bool draining; /* nothing new is accepted */

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define MOST_KEY 255 /* bytes of an Idempotency-Key */
+
 /* A header field, and how often it comes: libmicrohttpd looks up the first one alone. */
 struct field {
     const char *name;
@@ -103,6 +105,8 @@ static bool choose_format(struct exchange *exchange)
 {
     struct report_choice *choice = &exchange->request.choice;
     const char *accept = find_header(exchange, MHD_HTTP_HEADER_ACCEPT);
+    exchange->request.format_named =
+        choice->format != NULL || (accept != NULL && strcmp(accept, "*/*") != 0 && accept[0] != '\0');
     if (choice->format == NULL) {
         choice->format = format_accept(accept);
     }
@@ -135,6 +139,39 @@ static bool check_access(struct exchange *exchange)
     return false;
 }
 
+/* One of the preferences that Prefer lists (RFC 7240): "respond-async, wait=10". */
+static enum MHD_Result visit_preference(void *closure, enum MHD_ValueKind kind, const char *name,
+                                        const char *value)
+{
+    static const char word[] = "respond-async";
+    bool *async = closure;
+    (void)kind;
+    if (value == NULL || strcasecmp(name, "Prefer") != 0) {
+        return MHD_YES;
+    }
+    while (*value != '\0') {
+        value += strspn(value, " \t,");
+        size_t length = strcspn(value, " \t,;");
+        *async = *async || (length == sizeof(word) - 1 && strncasecmp(value, word, length) == 0);
+        value += strcspn(value, ",");
+    }
+    return MHD_YES;
+}
+
+static bool check_preference(struct exchange *exchange)
+{
+    struct http_request *request = &exchange->request;
+    struct field key = find_field(exchange, "Idempotency-Key");
+    MHD_get_connection_values(exchange->handle, MHD_HEADER_KIND, visit_preference, &request->async);
+    if (!request->async || key.count == 0) {
+        return true;
+    }
+    request->key = key.value;
+    return (key.count == 1 && key.value[0] != '\0' && strlen(key.value) <= MOST_KEY) ||
+           stability_fail(&exchange->error, STABILITY_ERROR_PARAMETER, NULL,
+                          "a request may have one Idempotency-Key, of 1 to %d bytes", MOST_KEY);
+}
+
 static bool check_draining(struct exchange *exchange)
 {
     if (!(exchange->route->traits & ROUTE_HEAVY) || !atomic_load(&exchange->request.service->draining)) {
@@ -152,10 +189,13 @@ bool admission_check(struct exchange *exchange, const char *method)
     }
     exchange->route = route_find(method, exchange->parsed->path, &exchange->response, &exchange->error);
     if (exchange->route == NULL || !check_access(exchange) || !check_draining(exchange) ||
-        !route_parameters(exchange->route, exchange->parsed, &exchange->request.choice, &exchange->error)) {
+        !route_parameters(exchange->route, exchange->parsed, &exchange->request, &exchange->error)) {
         return false;
     }
     if ((exchange->route->traits & ROUTE_REPORT) && !choose_format(exchange)) {
+        return false;
+    }
+    if ((exchange->route->traits & ROUTE_SAVE) && !check_preference(exchange)) {
         return false;
     }
     if ((exchange->route->traits & ROUTE_BODY) &&

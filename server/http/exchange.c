@@ -84,6 +84,7 @@ void *exchange_open(void *closure, const char *target, struct MHD_Connection *ha
     exchange->target_length = strlen(target);
     exchange->request.service = server->service;
     exchange->request.id = exchange->id;
+    exchange->body.memory = &server->service->memory;
     metrics_add_in_progress(server->service->metrics, 1);
     exchange->parsed = http_target_new(target, &exchange->error);
     identity_generate(exchange->id);
@@ -155,7 +156,7 @@ static void collect(struct exchange *exchange, const char *bytes, size_t count)
     if (taken) {
         return;
     }
-    body_release(exchange);
+    held_release(&exchange->body);
     watch_lock(watch_of(exchange));
     if (exchange->phase != EXCHANGE_LINGER) {
         answer_early(exchange);
@@ -169,27 +170,43 @@ static bool is_wanted(void *context)
     return !atomic_load(&exchange->abandoned);
 }
 
-/* A body that came encoded is decoded here, by the thread that does the work. */
+/* A body that came encoded is decoded here, by the thread that does the work; one of a job stays as it is. */
+static bool decode(struct exchange *exchange)
+{
+    if (exchange->encoding == ENCODING_IDENTITY || exchange->request.async) {
+        exchange->request.encoding = exchange->encoding;
+        return true;
+    }
+    double started = clock_seconds();
+    bool done = held_decode(&exchange->body, exchange->encoding, exchange->request.service->config->max_body,
+                            &exchange->error);
+    http_response_timing(&exchange->response, "decode", clock_seconds() - started);
+    return done;
+}
+
 static void run_handler(struct exchange *exchange)
 {
     static char empty[1];
-    double started = clock_seconds();
-    if (!body_decode(exchange)) {
+    if (decode(exchange)) {
+        const struct buffer *body = &exchange->body.buffer;
+        exchange->request.body = body->data == NULL ? empty : body->data;
+        exchange->request.body_length = body->length;
+        exchange->request.boundary = exchange->boundary[0] != '\0' ? exchange->boundary : NULL;
+        exchange->request.deadline = exchange->complete + timeout_of(exchange);
+        exchange->request.wanted = is_wanted;
+        exchange->request.context = exchange;
+        exchange->request.async ? route_submit(&exchange->request, &exchange->response)
+                                : exchange->route->handle(&exchange->request, &exchange->response);
+    } else {
         refuse(exchange);
-        body_release(exchange);
-        return;
     }
-    if (exchange->encoding != ENCODING_IDENTITY) {
-        http_response_timing(&exchange->response, "decode", clock_seconds() - started);
-    }
-    exchange->request.body = exchange->body.data == NULL ? empty : exchange->body.data;
-    exchange->request.body_length = exchange->body.length;
-    exchange->request.boundary = exchange->boundary[0] != '\0' ? exchange->boundary : NULL;
-    exchange->request.deadline = exchange->complete + timeout_of(exchange);
-    exchange->request.wanted = is_wanted;
-    exchange->request.context = exchange;
-    exchange->route->handle(&exchange->request, &exchange->response);
-    body_release(exchange);
+    held_release(&exchange->body);
+}
+
+/* What waits for the store has threads of its own: they mostly wait, and those that compute have no time. */
+static bool waits_for_store(const struct exchange *exchange)
+{
+    return (exchange->route->traits & ROUTE_STORE) || exchange->request.async;
 }
 
 /* Hands the connection back to libmicrohttpd, whose thread may free the exchange from then on. */
@@ -207,7 +224,9 @@ static void run_job(struct job *job)
 {
     struct exchange *exchange = (struct exchange *)job;
     double waited = clock_seconds() - exchange->submitted;
-    metrics_count_wait(exchange->request.service->metrics, waited);
+    if (!waits_for_store(exchange)) {
+        metrics_count_wait(exchange->request.service->metrics, waited);
+    }
     http_response_timing(&exchange->response, "queue", waited);
     run_handler(exchange);
     resume(exchange);
@@ -215,7 +234,8 @@ static void run_job(struct job *job)
 
 static void submit(struct exchange *exchange)
 {
-    struct pool *pool = exchange->request.service->pool;
+    struct service *service = exchange->request.service;
+    struct pool *pool = waits_for_store(exchange) ? service->store_pool : service->pool;
     exchange->job.run = run_job;
     exchange->submitted = clock_seconds();
     watch_lock(watch_of(exchange));
@@ -228,7 +248,7 @@ static void submit(struct exchange *exchange)
     }
     stability_fail(&exchange->error, STABILITY_ERROR_QUEUE_FULL, NULL, "the queue of requests is full");
     refuse(exchange);
-    body_release(exchange);
+    held_release(&exchange->body);
     resume(exchange);
 }
 
@@ -243,7 +263,7 @@ static enum MHD_Result complete(struct exchange *exchange)
         return reply(exchange, false);
     }
     http_response_timing(&exchange->response, "body", exchange->complete - exchange->started);
-    if (exchange->route->traits & ROUTE_HEAVY) {
+    if (exchange->route->traits & (ROUTE_HEAVY | ROUTE_STORE)) {
         return MHD_YES;
     }
     run_handler(exchange);
@@ -251,9 +271,9 @@ static enum MHD_Result complete(struct exchange *exchange)
 }
 
 /* A callback without bytes: once when the request is complete, and again whenever it was left unanswered or
- * resumed. A heavy request is put aside in the second of these, not in the first: libmicrohttpd still wants
- * to read in the first one, would read on when resumed, and would drop a client that has closed its sending
- * side. */
+ * resumed. A request that takes time is put aside in the second of these, not in the first: libmicrohttpd
+ * still wants to read in the first one, would read on when resumed, and would drop a client that has closed
+ * its sending side. */
 static enum MHD_Result finish(struct exchange *exchange)
 {
     switch (phase_of(exchange)) {
@@ -307,7 +327,7 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     watch_unlock(server->watch);
     record_exchange(exchange);
     metrics_add_in_progress(server->service->metrics, -1);
-    body_release(exchange);
+    held_release(&exchange->body);
     http_response_free(&exchange->response);
     free(exchange->parsed);
     if (exchange->accepted) {

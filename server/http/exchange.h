@@ -5,7 +5,7 @@
 #include "server/http/connection.h"
 #include "server/http/identity.h"
 #include "server/http/message.h"
-#include "server/input/encoding.h"
+#include "server/input/held.h"
 #include "server/input/multipart.h"
 #include "server/jobs/pool.h"
 #include "server/routes/routes.h"
@@ -40,8 +40,7 @@ struct exchange {
     char boundary[MULTIPART_BOUNDARY_SIZE]; /* of a multipart body; else empty */
     int64_t body_length;                    /* announced; -1: chunked */
     int64_t received;                       /* bytes of body so far */
-    int64_t reserved;                       /* bytes of memory taken from the budget */
-    struct buffer body;
+    struct held_bytes body;
     struct http_request request;
     struct http_response response;
     int64_t sent; /* bytes of the response's body */

@@ -37,5 +37,6 @@ void http_response_fail(struct http_response *response, const struct stability_e
 void http_response_free(struct http_response *response)
 {
     buffer_free(&response->body);
+    http_stream_leave(response->stream);
     *response = (struct http_response){0};
 }

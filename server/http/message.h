@@ -2,9 +2,12 @@
 #ifndef SERVER_HTTP_MESSAGE_H
 #define SERVER_HTTP_MESSAGE_H
 
+#include "server/http/stream.h"
+#include "server/input/encoding.h"
 #include "server/input/position.h"
 #include "server/report_choice.h"
 #include "server/service.h"
+#include "server/store/store.h"
 
 #define HTTP_ID_SIZE 129 /* bytes of a request's id, the NUL included */
 #define HTTP_HEADER_COUNT 6
@@ -17,9 +20,20 @@ struct http_request {
     char *body;     /* may be changed */
     size_t body_length;
     const char *boundary;          /* of a body of multipart/form-data; NULL: it is JSON */
+    const char *target;            /* path and query as they came */
+    char resource[64];             /* what stands for {id} in the route's path, cut off where it is longer */
     struct report_choice choice;   /* routes that give a report: with a format */
+    bool format_named;             /* by the query, or by an Accept that does not take just anything */
+    const char *save;              /* the name under which the report is to be kept; NULL: it is not */
+    const char *baseline;          /* the id of a saved report; NULL: none */
+    struct report_query listing;   /* routes that list reports */
+    bool async;                    /* it is to become a job */
+    enum encoding encoding;        /* of the body, which a job's is left in */
+    const char *key;               /* Idempotency-Key of a job; NULL: none */
     double deadline;               /* clock_seconds() */
     bool (*wanted)(void *context); /* false: the client has gone */
+    /* Told how far the work is; may be NULL. */
+    void (*progress)(void *context, const char *stage, int64_t done, int64_t total);
     void *context;
 };
 
@@ -38,7 +52,8 @@ struct http_response {
     int status;
     const char *media_type; /* static */
     struct buffer body;
-    enum stability_code code; /* of the error that it tells; STABILITY_OK: none */
+    struct http_stream *stream; /* what comes in place of a body, piece by piece; NULL: nothing does */
+    enum stability_code code;   /* of the error that it tells; STABILITY_OK: none */
     size_t header_count;
     struct http_header headers[HTTP_HEADER_COUNT];
     size_t timing_count;

@@ -1,10 +1,14 @@
 #include "server/http/reply.h"
 
+#include "server/clock.h"
+
 #include <stdio.h>
 #include <string.h>
 
 /* Every header of a response but Content-Length and Connection. */
 #define MOST_HEADERS (HTTP_HEADER_COUNT + 8)
+
+#define STREAM_PIECE 4096 /* bytes of a stream that are sent at once */
 
 struct headers {
     size_t count;
@@ -105,6 +109,48 @@ static bool add_headers(struct MHD_Response *reply, const struct exchange *excha
     return added;
 }
 
+static void sleep_reader(void *context)
+{
+    MHD_suspend_connection(((struct exchange *)context)->handle);
+}
+
+static void wake_reader(void *context)
+{
+    MHD_resume_connection(((struct exchange *)context)->handle);
+}
+
+/* A reader that takes what comes may go on for ever. */
+static ssize_t read_stream(void *context, uint64_t position, char *bytes, size_t most)
+{
+    struct exchange *exchange = context;
+    struct watch *watch = exchange->connection->server->watch;
+    bool end;
+    (void)position;
+    watch_lock(watch);
+    watch_deadline(watch, &exchange->connection->watched, clock_seconds() + HTTP_REPLY_SECONDS);
+    watch_unlock(watch);
+    size_t count = http_stream_take(exchange->response.stream, bytes, most, &end);
+    exchange->sent += (int64_t)count;
+    return end ? MHD_CONTENT_READER_END_OF_STREAM : (ssize_t)count;
+}
+
+/* libmicrohttpd's form of the response's body, which it takes; NULL without memory. */
+static struct MHD_Response *create_reply(struct exchange *exchange)
+{
+    struct buffer *body = &exchange->response.body;
+    if (exchange->response.stream != NULL) {
+        const struct http_stream_reader reader = {sleep_reader, wake_reader, exchange};
+        http_stream_attach(exchange->response.stream, &reader);
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_PIECE, read_stream, exchange, NULL);
+    }
+    struct MHD_Response *reply =
+        MHD_create_response_from_buffer(body->length, body->data, MHD_RESPMEM_MUST_FREE);
+    if (reply != NULL) {
+        *body = (struct buffer){.length = body->length};
+    }
+    return reply;
+}
+
 enum MHD_Result reply_queue(struct exchange *exchange, bool close)
 {
     struct http_response *response = &exchange->response;
@@ -112,13 +158,10 @@ enum MHD_Result reply_queue(struct exchange *exchange, bool close)
         http_response_free(response);
         response->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
     }
-    struct buffer *body = &response->body;
-    struct MHD_Response *reply =
-        MHD_create_response_from_buffer(body->length, body->data, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *reply = create_reply(exchange);
     if (reply == NULL) {
         return MHD_NO;
     }
-    *body = (struct buffer){.length = body->length};
     enum MHD_Result queued = MHD_NO;
     if (add_headers(reply, exchange, close)) {
         queued = MHD_queue_response(exchange->handle, (unsigned)response->status, reply);

@@ -83,7 +83,8 @@ struct http_target *http_target_new(const char *raw, struct stability_error *err
     }
     const char *origin = without_authority(raw);
     size_t length = strlen(origin) + 1;
-    size_t offset = (sizeof(struct http_target) + length + _Alignof(struct http_parameter) - 1) /
+    size_t raw_length = strlen(raw) + 1;
+    size_t offset = (sizeof(struct http_target) + length + raw_length + _Alignof(struct http_parameter) - 1) /
                     _Alignof(struct http_parameter) * _Alignof(struct http_parameter);
     struct http_target *target = malloc(offset + count_parameters(origin) * sizeof(struct http_parameter));
     if (target == NULL) {
@@ -92,6 +93,8 @@ struct http_target *http_target_new(const char *raw, struct stability_error *err
         return NULL;
     }
     memcpy(target->text, origin, length);
+    memcpy(target->text + length, raw, raw_length);
+    target->raw = target->text + length;
     target->path = target->text;
     target->parameter_count = 0;
     target->parameters = (struct http_parameter *)(void *)((char *)target + offset);

@@ -11,6 +11,7 @@ struct http_parameter {
 
 /* One allocation, freed by free(). */
 struct http_target {
+    const char *raw;  /* as it came */
     const char *path; /* decoded */
     size_t parameter_count;
     struct http_parameter *parameters; /* in the order of the query, decoded */

@@ -7,8 +7,8 @@
 
 #define LEVEL 3
 
-/* An entry: length of the name (a byte), name, bytes unpacked, bytes packed (both 64 bits, little-endian), and
- * the latter. */
+/* An entry: length of the name (a byte), name, bytes unpacked, bytes packed (both 64 bits, little-endian),
+ * and the latter. */
 struct entry {
     const char *name;
     size_t name_length;
@@ -89,8 +89,7 @@ static bool unpack(const struct entry *entry, struct buffer *body, struct stabil
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
                               "there is no memory to unpack the report");
     }
-    size_t count =
-        ZSTD_decompress(body->data + body->length, entry->unpacked, entry->bytes, entry->packed);
+    size_t count = ZSTD_decompress(body->data + body->length, entry->unpacked, entry->bytes, entry->packed);
     if (count != entry->unpacked) {
         return fail_broken(error);
     }

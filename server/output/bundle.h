@@ -1,5 +1,5 @@
-/* A report in every format, packed: what is kept of one. It is written once, when the report is there, so that
- * it reads the same for ever, whatever later versions write differently. */
+/* A report in every format, packed: what is kept of one. It is written once, when the report is there, so
+ * that it reads the same for ever, whatever later versions write differently. */
 #ifndef SERVER_OUTPUT_BUNDLE_H
 #define SERVER_OUTPUT_BUNDLE_H
 

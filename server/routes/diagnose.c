@@ -1,30 +1,74 @@
-#include "server/diagnosis.h"
+#include "server/routes/diagnose.h"
+
 #include "server/input/container.h"
+#include "server/routes/kept.h"
 #include "server/routes/routes.h"
 
-static void answer(const struct http_request *request, enum input_purpose purpose,
-                   struct http_response *response)
+const char *diagnose_kind(enum input_purpose purpose)
+{
+    return purpose == INPUT_GRADCHECK ? "gradcheck" : "diagnose";
+}
+
+bool diagnose_request(const struct http_request *request, enum input_purpose purpose, bool keep,
+                      struct diagnosis *diagnosis)
 {
     struct diagnosis_call call = {
         .purpose = purpose,
         .threads = pool_threads(request->service->pool),
         .choice = request->choice,
+        .keep = keep,
         .limits = request->service->limits,
         .metrics = request->service->metrics,
         .memory = &request->service->memory,
         .deadline = request->deadline,
         .wanted = request->wanted,
+        .progress = request->progress,
         .context = request->context,
     };
+    struct report_findings baseline = {0};
+    bool done = kept_baseline(request, &baseline, &call.choice, &diagnosis->error) &&
+                container_open(request->body, request->body_length, request->boundary, &call.body,
+                               &diagnosis->error) &&
+                diagnosis_run(&call, diagnosis);
+    report_findings_free(&baseline);
+    return done;
+}
+
+/* Keeps the report where the request asks for it. */
+static bool save(const struct http_request *request, enum input_purpose purpose,
+                 const struct diagnosis *diagnosis, struct http_response *response,
+                 struct stability_error *error)
+{
+    char id[STORE_ID_SIZE];
+    const struct report_record record = {
+        .id = id,
+        .name = request->save,
+        .kind = diagnose_kind(purpose),
+        .model = diagnosis->model.data,
+        .verdict = diagnosis->verdict,
+        .report = diagnosis->bundle.data,
+        .length = diagnosis->bundle.length,
+    };
+    if (request->save == NULL) {
+        return true;
+    }
+    store_make_id(id);
+    http_response_header(response, "Location", "/v1/reports/%s", id);
+    return store_add_report(request->service->store, &record, error);
+}
+
+static void answer(const struct http_request *request, enum input_purpose purpose,
+                   struct http_response *response)
+{
     struct diagnosis diagnosis = {0};
-    if (container_open(request->body, request->body_length, request->boundary, &call.body,
-                       &diagnosis.error) &&
-        diagnosis_run(&call, &diagnosis)) {
+    if (diagnose_request(request, purpose, request->save != NULL, &diagnosis) &&
+        save(request, purpose, &diagnosis, response, &diagnosis.error)) {
         response->status = diagnosis.fails ? 412 : 200;
         response->media_type = request->choice.format->media_type;
         response->body = diagnosis.body;
         diagnosis.body = (struct buffer){0};
     } else {
+        response->header_count = 0;
         http_response_fail(response, &diagnosis.error, &diagnosis.position, request->id);
     }
     http_response_timing(response, "parse", diagnosis.parse_seconds);

@@ -27,6 +27,8 @@ void route_readyz(const struct http_request *request, struct http_response *resp
                        "the server is shutting down and accepts no new work");
     } else if (pool_is_full(service->pool)) {
         stability_fail(&error, STABILITY_ERROR_QUEUE_FULL, NULL, "the queue of requests is full");
+    } else if (!store_is_healthy(service->store)) {
+        stability_fail(&error, STABILITY_ERROR_STORE_UNAVAILABLE, NULL, "the store does not answer");
     } else {
         answer(response, "ready");
         return;

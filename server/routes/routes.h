@@ -7,17 +7,21 @@
 
 /* What a route is like, as bits. */
 enum route_trait {
-    ROUTE_LIGHT = 0,  /* answered at once, by the thread that read the request */
-    ROUTE_HEAVY = 1,  /* runs in the compute pool; refused while draining */
-    ROUTE_BODY = 2,   /* takes a JSON body */
-    ROUTE_REPORT = 4, /* answers with a report: takes `format`, `fail_on` and Accept */
-    ROUTE_OPEN = 256, /* answers without a token, and is not counted by rates */
+    ROUTE_LIGHT = 0,     /* answered at once, by the thread that read the request */
+    ROUTE_HEAVY = 1,     /* runs in the compute pool; refused while draining */
+    ROUTE_BODY = 2,      /* takes a JSON body */
+    ROUTE_REPORT = 4,    /* answers with a report: takes `format`, `fail_on` and Accept */
+    ROUTE_STORE = 8,     /* waits for the store: runs in a pool of its own */
+    ROUTE_SAVE = 16,     /* takes `save`, and may be a job */
+    ROUTE_BASELINE = 32, /* takes `baseline` */
+    ROUTE_LIST = 64,     /* lists reports: takes `model`, `name`, `after`, `limit` */
+    ROUTE_OPEN = 256,    /* answers without a token, and is not counted by rates */
 };
 
 struct route {
     const char *method; /* GET answers HEAD too */
-    const char *path;
-    unsigned traits; /* enum route_trait, combined */
+    const char *path;   /* {id} stands for any one segment */
+    unsigned traits;    /* enum route_trait, combined */
     void (*handle)(const struct http_request *request, struct http_response *response);
     const char *documentation;
 };
@@ -32,10 +36,14 @@ size_t route_index(const struct route *route);
 const struct route *route_find(const char *method, const char *path, struct http_response *response,
                                struct stability_error *error);
 
-/* Reads the parameters of a query for `route`. False on a parameter that the route does not have, one that
- * comes twice, or a value that is not valid. */
+/* Reads the parameters of a query for `route` into the request, and what its path has for {id}; the target
+ * must outlive it. False on a parameter that the route does not have, one that comes twice, or a value that
+ * is not valid. */
 bool route_parameters(const struct route *route, const struct http_target *target,
-                      struct report_choice *choice, struct stability_error *error);
+                      struct http_request *request, struct stability_error *error);
+
+/* Answers a request that is to become a job. */
+void route_submit(const struct http_request *request, struct http_response *response);
 
 /* The handlers that the table names. */
 #define ROUTE(method, path, traits, handler, documentation) \

@@ -40,9 +40,11 @@ struct store_ops {
     const char *const *schemes; /* what its URLs begin with, NULL-terminated */
     const char *name;
     int attempts; /* at work whose connection breaks */
-    const struct store_migration *migrations; /* in the order of their numbers; ends with one without a name */
-    const char *begin;                        /* SQL that begins a transaction that will write */
-    const char *lock; /* SQL that lets one process at a time migrate, within a transaction; NULL: `begin` does */
+    const struct store_migration
+        *migrations;   /* in the order of their numbers; ends with one without a name */
+    const char *begin; /* SQL that begins a transaction that will write */
+    const char
+        *lock; /* SQL that lets one process at a time migrate, within a transaction; NULL: `begin` does */
     const char *skip_locked; /* what ends a subquery that picks a row which no other transaction has */
 
     /* Opens what stands behind the scheme; `url` is whole. NULL on error. */
@@ -63,6 +65,7 @@ extern const struct store_ops store_postgresql;
 struct store {
     const struct store_ops *ops;
     void *backend;
+    bool transient; /* it ends with the process */
     atomic_bool healthy;
 };
 

@@ -43,9 +43,9 @@ static void read_present(void *context, const struct store_value *columns)
     column_text(&columns[0], addition->id, STORE_ID_SIZE);
     column_text(&columns[1], addition->digest, sizeof(addition->digest));
     bool same = strcmp(addition->digest, addition->request->digest) == 0;
-    addition->result = !same ? JOB_ADDED_OTHERWISE
-                             : (strcmp(addition->id, addition->request->id) == 0 ? JOB_ADDED
-                                                                                : JOB_ADDED_BEFORE);
+    addition->result =
+        !same ? JOB_ADDED_OTHERWISE
+              : (strcmp(addition->id, addition->request->id) == 0 ? JOB_ADDED : JOB_ADDED_BEFORE);
 }
 
 /* By its key, or by its own id: after a connection broke, the job may be there already. */
@@ -70,9 +70,9 @@ static bool add_job(struct store *store, struct store_session *session, void *co
     struct addition *addition = context;
     const struct job_request *request = addition->request;
     const struct store_value parameters[] = {
-        store_text(request->id),          store_text(request->target),
-        store_text(request->boundary),    store_integer(request->encoding),
-        store_text(request->digest),      store_text(request->key),
+        store_text(request->id),           store_text(request->target),
+        store_text(request->boundary),     store_integer(request->encoding),
+        store_text(request->digest),       store_text(request->key),
         store_integer(addition->capacity), store_bytes(request->body, request->length),
     };
     bool inserted = false;
@@ -275,14 +275,8 @@ bool store_return_job(struct store *store, const char *id, int64_t attempt, stru
     return store_statement(store, &update, error);
 }
 
-/* The end of a job. */
 struct ending {
-    const char *id;
-    int64_t attempt;
-    int status;
-    const char *result;
-    size_t length;
-    const struct report_record *record;
+    const struct job_end *end;
     bool *held;
 };
 
@@ -290,34 +284,36 @@ static bool finish_job(struct store *store, struct store_session *session, void 
                        struct stability_error *error)
 {
     const struct ending *ending = context;
+    const struct job_end *end = ending->end;
     const struct store_value parameters[] = {
-        store_text(ending->id),
-        store_integer(ending->attempt),
-        store_text(job_state_name(ending->status == 200 ? JOB_SUCCEEDED : JOB_FAILED)),
-        store_integer(ending->status),
-        store_bytes(ending->result, ending->length),
-        store_integer(ending->record != NULL),
+        store_text(end->id),
+        store_integer(end->attempt),
+        store_text(job_state_name(end->status == 200 ? JOB_SUCCEEDED : JOB_FAILED)),
+        store_integer(end->status),
+        store_bytes(end->result, end->length),
+        store_integer(end->record != NULL),
+        store_text(end->progress->stage),
+        store_integer(end->progress->done),
+        store_integer(end->progress->total),
     };
     const struct store_statement update = {
-        .sql = "UPDATE stability_jobs SET state = $3, status = $4, result = $5, saved = $6, done = total,"
-               " body = NULL, owner = NULL, lease = NULL, finished = stability_now()"
+        .sql = "UPDATE stability_jobs SET state = $3, status = $4, result = $5, saved = $6, stage = $7,"
+               " done = $8, total = $9, body = NULL, owner = NULL, lease = NULL, finished = stability_now()"
                " WHERE id = $1 AND attempt = $2 AND state = 'running' RETURNING id",
         .parameters = parameters,
-        .count = 6,
+        .count = sizeof(parameters) / sizeof(parameters[0]),
         .row = note,
         .context = ending->held,
     };
     *ending->held = false;
     return store->ops->run(session, &update, error) &&
-           (!*ending->held || ending->record == NULL ||
-            store_insert_report(store, session, ending->record, error));
+           (!*ending->held || end->record == NULL || store_insert_report(store, session, end->record, error));
 }
 
-bool store_finish_job(struct store *store, const char *id, int64_t attempt, int status, const char *result,
-                      size_t length, const struct report_record *record, bool *held,
+bool store_finish_job(struct store *store, const struct job_end *end, bool *held,
                       struct stability_error *error)
 {
-    struct ending ending = {id, attempt, status, result, length, record, held};
+    struct ending ending = {end, held};
     const struct store_work work = {.transaction = true, .run = finish_job, .context = &ending};
     return store_work(store, &work, error);
 }

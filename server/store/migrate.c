@@ -17,7 +17,7 @@ static bool apply(struct store *store, struct store_session *session, const stru
         .parameters = parameters,
         .count = 2,
     };
-    log_message(LOG_info, "store: migration %s", migration->name);
+    log_message(store->transient ? LOG_debug : LOG_info, "store: migration %s", migration->name);
     return store->ops->script(session, migration->sql, error) && store->ops->run(session, &note, error);
 }
 

@@ -183,8 +183,9 @@ static bool script(struct store_session *session, const char *sql, struct stabil
 static PGconn *connect_to(const char *url)
 {
     static const char *const keywords[] = {
-        "connect_timeout",  "keepalives_idle",  "keepalives_interval", "keepalives_count",
-        "tcp_user_timeout", "application_name", "dbname",              "client_encoding", NULL,
+        "connect_timeout",  "keepalives_idle",  "keepalives_interval",
+        "keepalives_count", "tcp_user_timeout", "application_name",
+        "dbname",           "client_encoding",  NULL,
     };
     const char *const values[] = {"5", "10", "5", "3", "15000", "stabilityd", url, "UTF8", NULL};
     return PQconnectdbParams(keywords, values, 1);

@@ -90,10 +90,11 @@ bool store_list_reports(struct store *store, const struct report_query *query,
     };
     struct visit each = {visit, context};
     const struct store_statement select = {
-        .sql = "SELECT id, name, kind, model, verdict, created FROM stability_reports"
-               " WHERE ($1 IS NULL OR model = $1) AND ($2 IS NULL OR name = $2)"
-               " AND ($3 IS NULL OR (created, id) < (SELECT created, id FROM stability_reports WHERE id = $3))"
-               " ORDER BY created DESC, id DESC LIMIT $4",
+        .sql =
+            "SELECT id, name, kind, model, verdict, created FROM stability_reports"
+            " WHERE ($1 IS NULL OR model = $1) AND ($2 IS NULL OR name = $2)"
+            " AND ($3 IS NULL OR (created, id) < (SELECT created, id FROM stability_reports WHERE id = $3))"
+            " ORDER BY created DESC, id DESC LIMIT $4",
         .parameters = parameters,
         .count = 4,
         .row = visit_row,

@@ -236,9 +236,8 @@ static bool run(struct store_session *session, const struct store_statement *giv
                 struct stability_error *error)
 {
     sqlite3_stmt *statement = NULL;
-    bool done =
-        sqlite3_prepare_v2(session->database, given->sql, -1, &statement, NULL) == SQLITE_OK &&
-        bind_all(statement, given) && step_all(statement, given);
+    bool done = sqlite3_prepare_v2(session->database, given->sql, -1, &statement, NULL) == SQLITE_OK &&
+                bind_all(statement, given) && step_all(statement, given);
     if (!done) {
         fail(session->database, error);
     }

@@ -33,6 +33,7 @@ struct store *store_open(const char *url, int64_t memory_limit, struct stability
         return NULL;
     }
     store->ops = ops;
+    store->transient = strcmp(url, "sqlite::memory:") == 0;
     store->backend = ops->open(url, memory_limit, error);
     if (store->backend == NULL || !store_migrate(store, error)) {
         store_close(store);

@@ -12,10 +12,10 @@
 
 #include <stdint.h>
 
-#define STORE_ID_SIZE 33      /* 32 hexadecimal digits and a NUL */
-#define STORE_DIGEST_SIZE 65  /* SHA-256 in hexadecimal, and a NUL */
-#define STORE_TEXT_SIZE 513   /* of names, in bytes: 128 characters of four, and a NUL */
-#define STORE_STAGE_SIZE 65   /* of the name of a stage of the work */
+#define STORE_ID_SIZE 33     /* 32 hexadecimal digits and a NUL */
+#define STORE_DIGEST_SIZE 65 /* SHA-256 in hexadecimal, and a NUL */
+#define STORE_TEXT_SIZE 513  /* of names, in bytes: 128 characters of four, and a NUL */
+#define STORE_STAGE_SIZE 65  /* of the name of a stage of the work */
 
 struct store;
 
@@ -131,10 +131,20 @@ struct report_record {
     size_t length;
 };
 
-/* Ends a job: with the packed report where `status` is 200, else with a problem document. `record`, unless it
- * is NULL, is saved in the same transaction, under the id of the job. *held as above; then nothing changed. */
-bool store_finish_job(struct store *store, const char *id, int64_t attempt, int status, const char *result,
-                      size_t length, const struct report_record *record, bool *held,
+/* How a job ends; all borrowed. */
+struct job_end {
+    const char *id;
+    int64_t attempt;
+    int status; /* 200: it succeeded, and `result` is a packed report; else a problem document */
+    const char *result;
+    size_t length;
+    const struct job_progress *progress; /* the last */
+    const struct report_record
+        *record; /* saved in the same transaction, under the id of the job; NULL: none */
+};
+
+/* Ends a job. *held as above; where it is false, nothing has changed. */
+bool store_finish_job(struct store *store, const struct job_end *end, bool *held,
                       struct stability_error *error);
 
 /* Cancels a job that has not ended. */

@@ -60,16 +60,15 @@ static void other_paths_are_not_found(void **unused)
     }
 }
 
-static enum stability_code read_query(const char *path, const char *raw, struct report_choice *choice)
+static enum stability_code read_query(const char *method, const char *raw, struct http_request *request)
 {
     struct http_response response = {0};
     struct stability_error error = {0};
-    const struct route *route =
-        route_find(strcmp(path, "/v1/diagnose") == 0 ? "POST" : "GET", path, &response, &error);
     struct http_target *target = http_target_new(raw, &error);
-    assert_non_null(route);
     assert_non_null(target);
-    bool read = route_parameters(route, target, choice, &error);
+    const struct route *route = route_find(method, target->path, &response, &error);
+    assert_non_null(route);
+    bool read = route_parameters(route, target, request, &error);
     assert_int_equal(read, error.code == STABILITY_OK);
     free(target);
     return error.code;
@@ -78,22 +77,69 @@ static enum stability_code read_query(const char *path, const char *raw, struct 
 static void reads_parameters(void **unused)
 {
     (void)unused;
-    struct report_choice choice = {0};
-    assert_int_equal(read_query("/v1/diagnose", "/?format=text&fail_on=warning", &choice), STABILITY_OK);
-    assert_string_equal(choice.format->name, "text");
-    assert_true(choice.gated);
-    assert_int_equal(choice.fail_on, STABILITY_WARNING);
-    choice = (struct report_choice){0};
-    assert_int_equal(read_query("/v1/diagnose", "/", &choice), STABILITY_OK);
-    assert_null(choice.format);
-    assert_false(choice.gated);
-    assert_int_equal(read_query("/v1/diagnose", "/?format=x", &choice), STABILITY_ERROR_NOT_ACCEPTABLE);
-    assert_int_equal(read_query("/v1/diagnose", "/?fail_on=x", &choice), STABILITY_ERROR_PARAMETER);
-    assert_int_equal(read_query("/v1/diagnose", "/?x=1", &choice), STABILITY_ERROR_PARAMETER);
-    assert_int_equal(read_query("/v1/diagnose", "/?format=text&format=text", &choice),
-                     STABILITY_ERROR_PARAMETER);
-    assert_int_equal(read_query("/v1/layers", "/?format=json", &choice), STABILITY_ERROR_PARAMETER);
-    assert_int_equal(read_query("/v1/layers", "/", &choice), STABILITY_OK);
+    struct http_request request = {0};
+    assert_int_equal(read_query("POST", "/v1/diagnose?format=text&fail_on=warning", &request), STABILITY_OK);
+    assert_string_equal(request.choice.format->name, "text");
+    assert_true(request.choice.gated);
+    assert_int_equal(request.choice.fail_on, STABILITY_WARNING);
+    request = (struct http_request){0};
+    assert_int_equal(read_query("POST", "/v1/diagnose", &request), STABILITY_OK);
+    assert_null(request.choice.format);
+    assert_false(request.choice.gated);
+    assert_null(request.save);
+    assert_null(request.baseline);
+}
+
+static void refuses_parameters(void **unused)
+{
+    static const struct {
+        const char *method;
+        const char *target;
+        enum stability_code code;
+    } cases[] = {
+        {"POST", "/v1/diagnose?format=x", STABILITY_ERROR_NOT_ACCEPTABLE},
+        {"POST", "/v1/diagnose?fail_on=x", STABILITY_ERROR_PARAMETER},
+        {"POST", "/v1/diagnose?x=1", STABILITY_ERROR_PARAMETER},
+        {"POST", "/v1/diagnose?format=text&format=text", STABILITY_ERROR_PARAMETER},
+        {"POST", "/v1/diagnose?save=", STABILITY_ERROR_PARAMETER},
+        {"POST", "/v1/diagnose?save=%0a", STABILITY_ERROR_PARAMETER},
+        {"POST", "/v1/diagnose?save=%ff", STABILITY_ERROR_PARAMETER},
+        {"POST", "/v1/diagnose?save=a+name", STABILITY_OK},
+        {"POST", "/v1/diagnose?save=%E2%82%AC", STABILITY_OK},
+        {"POST", "/v1/diagnose?baseline=x", STABILITY_ERROR_UNKNOWN_BASELINE},
+        {"POST", "/v1/diagnose?baseline=00112233445566778899aabbccddeeff", STABILITY_OK},
+        {"POST", "/v1/gradcheck?baseline=00112233445566778899aabbccddeeff", STABILITY_ERROR_PARAMETER},
+        {"GET", "/v1/layers?format=json", STABILITY_ERROR_PARAMETER},
+        {"GET", "/v1/layers", STABILITY_OK},
+        {"GET", "/v1/reports?limit=0", STABILITY_ERROR_PARAMETER},
+        {"GET", "/v1/reports?limit=1001", STABILITY_ERROR_PARAMETER},
+        {"GET", "/v1/reports?limit=ten", STABILITY_ERROR_PARAMETER},
+        {"GET", "/v1/reports?after=ten", STABILITY_ERROR_PARAMETER},
+        {"GET", "/v1/reports?model=a&name=b&limit=10", STABILITY_OK},
+        {"GET", "/v1/jobs/x?format=json", STABILITY_ERROR_PARAMETER},
+    };
+    (void)unused;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct http_request request = {0};
+        assert_int_equal(read_query(cases[i].method, cases[i].target, &request), cases[i].code);
+    }
+}
+
+static void a_segment_stands_for_the_id(void **unused)
+{
+    (void)unused;
+    struct http_request request = {0};
+    assert_int_equal(read_query("GET", "/v1/jobs/abc/result?format=text", &request), STABILITY_OK);
+    assert_string_equal(request.resource, "abc");
+    assert_int_equal(read_query("DELETE", "/v1/jobs/abc", &request), STABILITY_OK);
+    static const char *const others[] = {"/v1/jobs/",        "/v1/jobs",           "/v1/jobs/a/b",
+                                         "/v1/jobs//result", "/v1/jobs/a/result/", "/v1/reports/"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        struct http_response response = {0};
+        struct stability_error error = {0};
+        assert_null(route_find("GET", others[i], &response, &error));
+        assert_int_equal(error.code, STABILITY_ERROR_NOT_FOUND);
+    }
 }
 
 static void fails_from_a_severity_on(void **unused)
@@ -115,6 +161,14 @@ static void fails_from_a_severity_on(void **unused)
     assert_true(report_fails(&choice, &report));
     assert_true(report_choose_fail_on(&choice, "error", &error));
     assert_false(report_fails(&choice, &report));
+
+    struct report_finding known[] = {{STABILITY_WARNING, "0000000000000001"}};
+    const struct report_findings baseline = {.count = 1, .items = known};
+    assert_true(report_choose_fail_on(&choice, "warning", &error));
+    choice.baseline = &baseline;
+    assert_true(report_fails(&choice, &report));
+    report.finding_count = 1;
+    assert_false(report_fails(&choice, &report));
 }
 
 int main(void)
@@ -122,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_complete),   cmocka_unit_test(every_route_is_found),
         cmocka_unit_test(other_paths_are_not_found), cmocka_unit_test(reads_parameters),
+        cmocka_unit_test(refuses_parameters),        cmocka_unit_test(a_segment_stands_for_the_id),
         cmocka_unit_test(fails_from_a_severity_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

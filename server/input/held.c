@@ -1,0 +1,97 @@
+#include "server/input/held.h"
+
+#include <stdlib.h>
+
+#define SMALLEST_CAPACITY 65536
+#define DECODED_PIECE 65536
+
+static bool fail_without_memory(struct stability_error *error)
+{
+    return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                          "other requests leave no memory for the body");
+}
+
+/* Makes room for `count` further bytes: doubling, up to the `most` that there can be; -1: unknown. */
+static bool grow(struct held_bytes *held, size_t count, int64_t most)
+{
+    struct buffer *buffer = &held->buffer;
+    size_t needed = buffer->length + count;
+    if (needed < buffer->capacity) {
+        return true;
+    }
+    size_t capacity = buffer->capacity * 2 > SMALLEST_CAPACITY ? buffer->capacity * 2 : SMALLEST_CAPACITY;
+    if (most >= 0 && capacity > (size_t)most) {
+        capacity = (size_t)most;
+    }
+    capacity = capacity > needed ? capacity : needed;
+    int64_t missing = (int64_t)capacity - held->reserved;
+    if (!budget_reserve(held->memory, missing)) {
+        return false;
+    }
+    held->reserved += missing;
+    return buffer_reserve(buffer, capacity - buffer->length);
+}
+
+bool held_append(struct held_bytes *held, const char *bytes, size_t count, int64_t most,
+                 struct stability_error *error)
+{
+    if (!grow(held, count, most)) {
+        return fail_without_memory(error);
+    }
+    buffer_append(&held->buffer, bytes, count);
+    return true;
+}
+
+void held_release(struct held_bytes *held)
+{
+    buffer_free(&held->buffer);
+    budget_release(held->memory, held->reserved);
+    held->reserved = 0;
+}
+
+/* Gives back what is there beyond the bytes. */
+static void trim(struct held_bytes *held)
+{
+    struct buffer *buffer = &held->buffer;
+    char *data = realloc(buffer->data, buffer->length + 1);
+    if (data == NULL) {
+        return;
+    }
+    buffer->data = data;
+    buffer->capacity = buffer->length + 1;
+    budget_release(held->memory, held->reserved - (int64_t)buffer->capacity);
+    held->reserved = (int64_t)buffer->capacity;
+}
+
+static bool decode_all(struct held_bytes *held, struct decoder *decoder, struct stability_error *error)
+{
+    struct buffer *buffer = &held->buffer;
+    size_t count = 1;
+    while (count > 0) {
+        if (!grow(held, DECODED_PIECE, -1)) {
+            return fail_without_memory(error);
+        }
+        if (!decoder_read(decoder, buffer->data + buffer->length, DECODED_PIECE, &count, error)) {
+            return false;
+        }
+        buffer->length += count;
+    }
+    trim(held);
+    return true;
+}
+
+bool held_decode(struct held_bytes *held, enum encoding encoding, int64_t limit,
+                 struct stability_error *error)
+{
+    if (encoding == ENCODING_IDENTITY) {
+        return true;
+    }
+    struct held_bytes encoded = *held;
+    *held = (struct held_bytes){.memory = encoded.memory};
+    struct decoder *decoder = decoder_new(encoding, encoded.buffer.data == NULL ? "" : encoded.buffer.data,
+                                          encoded.buffer.length, limit, error);
+    bool done = decoder != NULL && decode_all(held, decoder, error);
+    decoder_free(decoder);
+    held_release(&encoded);
+    return done;
+}
