@@ -93,7 +93,7 @@ bool tridiagonal_eigenvalues(int64_t count, double *diagonal, double *beside, do
     enum { STEPS = 80 };
     if (count > 0)
         beside[count - 1] = 0;
-    double negligible = DBL_EPSILON / 4 * greatest_of(count, diagonal, beside);
+    double negligible = 2 * DBL_EPSILON * greatest_of(count, diagonal, beside);
     for (int64_t first = 0; first < count; first++) {
         int64_t last;
         for (int step = 0; (last = end_of_block(count, beside, first, negligible)) != first; step++) {

@@ -153,7 +153,7 @@ static void describe(const struct jacobian *j, const double *values, struct spec
         spectrum->squares += values[i] * values[i];
         spectrum->rank += values[i] > values[0] * (double)most * DBL_EPSILON;
     }
-    spectrum->smallest = spectrum->rank < least ? 0 : values[least - 1];
+    spectrum->smallest = spectrum->least_seen = spectrum->rank < least ? 0 : values[least - 1];
     spectrum->converged = true;
 }
 
@@ -287,6 +287,7 @@ static bool conclude(double push_error, double tolerance, struct lanczos *l, str
         (l->exhausted || l->bounds[0] <= tolerance * least) && push_error * greatest <= tolerance * least;
     spectrum->largest = sqrt(fmax(greatest, 0));
     spectrum->smallest = least_known ? sqrt(least) : NAN;
+    spectrum->least_seen = sqrt(fmax(least, push_error * greatest));
     spectrum->converged = l->exhausted || l->bounds[l->count - 1] <= tolerance * greatest;
     spectrum->iterations = l->count;
     return spectrum->converged && least_known;
@@ -349,7 +350,7 @@ static bool prepare(struct measurement *m, int axis)
         return stability_fail(m->context->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
                               "no memory for a Jacobian");
     for (int64_t s = 0; s < j->count; s++)
-        j->spectra[s] = (struct spectrum){s, NAN, NAN, NAN, NAN, -1, false, 0};
+        j->spectra[s] = (struct spectrum){s, NAN, NAN, NAN, NAN, NAN, -1, false, 0};
     return true;
 }
 

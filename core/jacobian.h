@@ -25,6 +25,7 @@ struct spectrum {
     int64_t sample;
     double largest;
     double smallest;       /* of all min(rows, columns); 0 where `rank` is below that */
+    double least_seen;     /* `smallest`, or a bound on it from above */
     double squares;        /* sum of their squares: the squared Frobenius norm */
     double effective_rank; /* exp of the entropy of singular values over their sum (Roy, Vetterli 2007); 0 of
                               a zero matrix */

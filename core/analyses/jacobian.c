@@ -19,7 +19,7 @@ static const struct stability_attribute rows[] = {
      .maximum = 1024, .number = 4,
      .documentation = "samples of the batch that are looked at, the first ones"},
     {"exact", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct settings, measure.exact), .minimum = 1,
-     .maximum = 2048, .number = 256,
+     .maximum = 2048, .number = 512,
      .documentation =
          "a Jacobian whose smaller side is no longer than this is decomposed whole; a larger one "
          "by Lanczos' method"},
@@ -47,13 +47,13 @@ static const struct stability_attribute rows[] = {
 
 /* Over the samples of one Jacobian. */
 struct summary {
-    double largest;        /* greatest */
-    double least_largest;  /* least of the largest */
-    double smallest;       /* least */
-    double condition;      /* greatest */
-    double squares;        /* mean of sum of squares / smaller side */
-    double effective_rank; /* greatest */
-    int64_t rank;          /* least */
+    double largest;         /* greatest */
+    double smallest;        /* least */
+    double condition;       /* greatest */
+    double condition_bound; /* greatest that is known to be reached */
+    double squares;         /* mean of sum of squares / smaller side */
+    double effective_rank;  /* greatest */
+    int64_t rank;           /* least */
     bool known;
     bool converged;
     int64_t iterations;
@@ -80,14 +80,13 @@ static struct summary summarise(const struct jacobian *j)
         summary.known &= !isnan(spectrum->largest);
         summary.converged &= spectrum->converged;
         summary.largest = first ? spectrum->largest : worse(summary.largest, spectrum->largest, false);
-        summary.least_largest =
-            first ? spectrum->largest : worse(summary.least_largest, spectrum->largest, true);
         summary.smallest = first ? spectrum->smallest : worse(summary.smallest, spectrum->smallest, true);
         summary.condition =
             first ? condition_of(spectrum) : worse(summary.condition, condition_of(spectrum), false);
         summary.effective_rank =
             first ? spectrum->effective_rank : worse(summary.effective_rank, spectrum->effective_rank, false);
         summary.rank = first || spectrum->rank < summary.rank ? spectrum->rank : summary.rank;
+        summary.condition_bound = fmax(summary.condition_bound, spectrum->largest / spectrum->least_seen);
         summary.squares += spectrum->squares / least / (double)j->count;
         summary.iterations =
             spectrum->iterations > summary.iterations ? spectrum->iterations : summary.iterations;
@@ -147,6 +146,8 @@ static void add_jacobian(struct analysis_context *context, struct stability_resu
     add_rank(context, parent, summary.rank);
     result_text(context, parent, "method", j->exact ? "exact" : "lanczos");
     if (!j->exact) {
+        result_number(context, parent, "condition_number_at_least",
+                      summary.known ? summary.condition_bound : NAN);
         result_integer(context, parent, "iterations", summary.iterations);
         result_boolean(context, parent, "converged", summary.converged);
         result_number(context, parent, "product_error", j->push_error);
@@ -291,7 +292,9 @@ ANALYSIS_OPS(jacobian) = {
              "smallest "
              "and rank the least. state: zero; vanishing, all singular values are small; rank-collapse, few "
              "are "
-             "not; exploding; or regular. tokens: through the depth of a model of sequences, how alike "
+             "not; exploding; or regular. What Lanczos' method "
+             "cannot tell is null; condition_number_at_least is a bound then. tokens: through the depth of a "
+             "model of sequences, how alike "
              "tokens "
              "are.",
          .source =
