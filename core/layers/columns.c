@@ -8,23 +8,6 @@ size_t VARIANT(columns_map_bytes)(const struct convolution *c)
     return (bytes + 63) / 64 * 64;
 }
 
-static int64_t wrap(enum convolution_padding mode, int64_t i, int64_t size)
-{
-    if (i >= 0 && i < size)
-        return i;
-    switch (mode) {
-    case PADDING_REFLECT:
-        return i < 0 ? -i : 2 * (size - 1) - i;
-    case PADDING_REPLICATE:
-        return i < 0 ? 0 : size - 1;
-    case PADDING_CIRCULAR:
-        return i < 0 ? i + size : i - size;
-    case PADDING_ZEROS:
-        break;
-    }
-    return -1;
-}
-
 struct columns_map VARIANT(columns_make_map)(const struct convolution *c, void *memory)
 {
     struct columns_map map = {.low = memory};
@@ -34,8 +17,8 @@ struct columns_map VARIANT(columns_make_map)(const struct convolution *c, void *
         map.source[d] = next;
         for (int64_t t = 0; t < c->kernel[d]; t++)
             for (int64_t o = 0; o < c->small[d]; o++)
-                *next++ =
-                    (int32_t)wrap(c->mode, o * c->stride[d] - c->before[d] + t * c->dilation[d], c->big[d]);
+                *next++ = (int32_t)convolution_source(
+                    c->mode, o * c->stride[d] - c->before[d] + t * c->dilation[d], c->big[d]);
     }
     for (int64_t t = 0; t < c->kernel[2]; t++) {
         int64_t offset = t * c->dilation[2] - c->before[2];

@@ -1,4 +1,5 @@
 #include "core/layers/columns.h"
+#include "core/layers/convolution_tiles.h"
 #include "core/real/blas.h"
 
 #include <string.h>
@@ -49,6 +50,9 @@ static struct sizes sizes_of(const struct convolution *c)
 void VARIANT(convolution_workspace)(const struct convolution *c, struct layer_shapes *shapes)
 {
     struct sizes s = sizes_of(c);
+    layer_add_reals(shapes, &shapes->workspace, VARIANT(tiles_workspace)(c));
+    if (VARIANT(tiles_can_apply)(c) && VARIANT(tiles_can_apply_back)(c))
+        return;
     shapes->workspace += VARIANT(columns_map_bytes)(c);
     if (c->channels == 1) {
         layer_add_reals(shapes, &shapes->workspace, s.columns);
@@ -270,6 +274,10 @@ static void direct_weight(const struct work *w, const real *big, const real *sma
 void VARIANT(convolution_apply)(const struct convolution *c, const real *weight, const real *bias,
                                 const real *big, real *small, void *workspace)
 {
+    if (VARIANT(tiles_can_apply)(c)) {
+        VARIANT(tiles_apply)(c, weight, bias, big, small, workspace);
+        return;
+    }
     struct work w = open_work(c, workspace);
     if (c->channels == 1) {
         direct_apply(&w, weight, big, small);
@@ -296,6 +304,10 @@ void VARIANT(convolution_apply)(const struct convolution *c, const real *weight,
 void VARIANT(convolution_apply_back)(const struct convolution *c, const real *weight, const real *bias,
                                      const real *small, real *big, void *workspace)
 {
+    if (VARIANT(tiles_can_apply_back)(c)) {
+        VARIANT(tiles_apply_back)(c, weight, bias, small, big, workspace);
+        return;
+    }
     struct work w = open_work(c, workspace);
     memset(big, 0, (size_t)(c->batch * c->groups * c->channels * w.sizes.big) * sizeof(real));
     if (c->channels == 1) {
@@ -322,6 +334,10 @@ void VARIANT(convolution_apply_back)(const struct convolution *c, const real *we
 void VARIANT(convolution_weight)(const struct convolution *c, const real *big, const real *small,
                                  real *weight_gradient, void *workspace)
 {
+    if (VARIANT(tiles_can_apply)(c)) {
+        VARIANT(tiles_weight)(c, big, small, weight_gradient, workspace);
+        return;
+    }
     struct work w = open_work(c, workspace);
     memset(weight_gradient, 0, (size_t)(c->groups * c->filters * w.sizes.rows) * sizeof(real));
     if (c->channels == 1) {

@@ -30,6 +30,25 @@ struct convolution {
     enum convolution_padding mode;
 };
 
+/* Index into a dimension of big that stands at index `i`, in the padding where that is outside [0, size); -1:
+ * zero. */
+static inline int64_t convolution_source(enum convolution_padding mode, int64_t i, int64_t size)
+{
+    if (i >= 0 && i < size)
+        return i;
+    switch (mode) {
+    case PADDING_REFLECT:
+        return i < 0 ? -i : 2 * (size - 1) - i;
+    case PADDING_REPLICATE:
+        return i < 0 ? 0 : size - 1;
+    case PADDING_CIRCULAR:
+        return i < 0 ? i + size : i - size;
+    case PADDING_ZEROS:
+        break;
+    }
+    return -1;
+}
+
 /* Bytes of workspace for each operation; saturates. */
 void VARIANT(convolution_workspace)(const struct convolution *c, struct layer_shapes *shapes);
 

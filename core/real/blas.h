@@ -1,10 +1,10 @@
 /* OpenBLAS in the precision of `real`: gemm and gemv only, which propagate NaN and infinities as IEEE
  * arithmetic does with beta 0 (scal and axpy do not). Dimensions fit an int: a plan refuses larger tensors.
- */
+ * Where the instruction set has vectors of 64 bytes, product.h stands in for gemm. */
 #ifndef REAL_BLAS_H
 #define REAL_BLAS_H
 
-#include "core/real/real.h"
+#include "core/real/product.h"
 
 #include <cblas.h>
 
@@ -64,7 +64,11 @@ static inline void gemm_strided(enum blas_form form_a, enum blas_form form_b, in
             gemm_of_vectors(form_a, form_b, m, n, k, alpha, a, lda, b, ldb, c, ldc);
         return;
     }
-#if REAL_BITS == 32
+#ifdef __AVX512F__
+    VARIANT(matrix_product)
+    (&(struct matrix_product){m, n, k, form_a == TRANSPOSED, form_b == TRANSPOSED, alpha, beta, a, b, lda,
+                              ldb, ldc, c});
+#elif REAL_BITS == 32
     cblas_sgemm(CblasRowMajor, (CBLAS_TRANSPOSE)form_a, (CBLAS_TRANSPOSE)form_b, (int)m, (int)n, (int)k,
                 alpha, a, (int)lda, b, (int)ldb, beta, c, (int)ldc);
 #else

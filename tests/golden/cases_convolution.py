@@ -29,7 +29,15 @@ def conv2d():
             Case('same_circular', {**f, 'kernel_size': 2, 'padding': 'same', 'padding_mode': 'circular'},
                  [uniform(1, 2, 3, 3)]),
             Case('stride_leaves_rest', {**f, 'kernel_size': 2, 'stride': 3}, [uniform(1, 2, 7, 6)]),
-            Case('kernel_wider_than_input', {**f, 'kernel_size': 5, 'padding': 2}, [uniform(1, 2, 2, 1)])]
+            Case('kernel_wider_than_input', {**f, 'kernel_size': 5, 'padding': 2}, [uniform(1, 2, 2, 1)]),
+            Case('many_channels', {'in_channels': 9, 'out_channels': 17, 'kernel_size': 3, 'padding': 1}, [uniform(2, 9, 4, 3)]),
+            Case('many_channels_strided', {'in_channels': 8, 'out_channels': 10, 'kernel_size': [3, 2], 'stride': [2, 3],
+                                           'padding': [2, 1], 'dilation': [1, 2], 'bias': False}, [uniform(2, 8, 5, 6)]),
+            Case('many_channels_dilated', {'in_channels': 8, 'out_channels': 8, 'kernel_size': 2, 'dilation': 3},
+                 [uniform(1, 8, 4, 6)]),
+            Case('many_channels_circular', {'in_channels': 16, 'out_channels': 18, 'kernel_size': [1, 3], 'padding': [0, 2],
+                                            'groups': 2, 'padding_mode': 'circular'}, [uniform(2, 16, 2, 3)]),
+            Case('many_channels_pointwise', {'in_channels': 10, 'out_channels': 40, 'kernel_size': 1}, [uniform(3, 10, 3, 3)])]
 
 
 def conv1d():
@@ -46,7 +54,9 @@ def conv1d():
              Case('same_even_kernel', {**f, 'kernel_size': 4, 'padding': 'same'}, [uniform(1, 2, 5)]),
              Case('same_even_reflect', {**f, 'kernel_size': 4, 'padding': 'same', 'padding_mode': 'reflect'},
                   [uniform(1, 2, 5)]),
-             Case('valid', {**f, 'padding': 'valid'}, [uniform(1, 2, 4)])]
+             Case('valid', {**f, 'padding': 'valid'}, [uniform(1, 2, 4)]),
+             Case('many_channels', {'in_channels': 8, 'out_channels': 35, 'kernel_size': 4, 'padding': 'same'},
+                  [uniform(2, 8, 7)])]
     return cases + [Case(mode, {**f, 'padding': 2, 'stride': 2, 'padding_mode': mode}, [uniform(1, 2, 4)])
                     for mode in ('zeros', 'reflect', 'replicate', 'circular')]
 
@@ -60,7 +70,9 @@ def conv3d():
             Case('lists', {**f, 'kernel_size': [1, 2, 3], 'stride': [2, 1, 1], 'padding': [0, 1, 1],
                            'dilation': [1, 2, 1]}, [uniform(1, 2, 3, 2, 2)]),
             Case('groups', {**f, 'groups': 2, 'stride': 2}, [uniform(1, 2, 2, 3, 4)]),
-            Case('same', {**f, 'padding': 'same'}, [uniform(1, 2, 2, 2, 3)])] + [
+            Case('same', {**f, 'padding': 'same'}, [uniform(1, 2, 2, 2, 3)]),
+            Case('many_channels', {'in_channels': 8, 'out_channels': 8, 'kernel_size': 2, 'stride': [1, 2, 1], 'padding': 1},
+                 [uniform(1, 8, 2, 3, 2)])] + [
         Case(mode, {**f, **padded, 'padding_mode': mode}, [uniform(1, 2, 2, 2, 3)])
         for mode in ('reflect', 'replicate', 'circular')]
 
@@ -75,7 +87,9 @@ def conv_transpose1d():
             Case('dilation', {**f, 'dilation': 2, 'output_padding': 1, 'bias': False}, [uniform(1, 2, 3)]),
             Case('groups', {**f, 'out_channels': 4, 'groups': 2, 'stride': 2}, [uniform(1, 2, 3)]),
             Case('lists', {**f, 'kernel_size': [2], 'stride': [2], 'padding': [1], 'output_padding': [1],
-                           'dilation': [3]}, [uniform(1, 2, 3)])]
+                           'dilation': [3]}, [uniform(1, 2, 3)]),
+            Case('many_channels', {'in_channels': 9, 'out_channels': 8, 'kernel_size': 4, 'stride': 2, 'padding': 1,
+                                   'output_padding': 1}, [uniform(2, 9, 3)])]
 
 
 def conv_transpose2d():

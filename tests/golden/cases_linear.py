@@ -10,7 +10,8 @@ def linear():
             Case('sequence', f, [uniform(2, 3, 5)]),
             Case('no_bias', {**f, 'bias': False}, [uniform(2, 5)]),
             Case('one_by_one', {'in_features': 1, 'out_features': 1}, [uniform(1, 1)]),
-            Case('wide', {'in_features': 2, 'out_features': 17}, [uniform(3, 2)])]
+            Case('wide', {'in_features': 2, 'out_features': 17}, [uniform(3, 2)]),
+            Case('uneven', {'in_features': 35, 'out_features': 39}, [uniform(13, 35)])]
 
 
 def dropout():
