@@ -107,22 +107,24 @@ bool analyses_read(struct analyses *to_run, const struct stability_options *opti
     return true;
 }
 
-double analyses_bytes(const struct stability_plan *plan, struct stability_error *error)
+double analyses_bytes(const struct stability_plan *plan, double kept, struct stability_error *error)
 {
     int64_t limit = plan->graph.request->options.limits.bytes;
-    double most = 0;
+    double most = kept;
     for (size_t i = 0; i < plan->analyses.count; i++) {
         const struct analysis_ops *ops = plan->analyses.ops[i];
         double bytes = ops->bytes ? ops->bytes(plan, plan->analyses.settings[i], error) : 0;
         if (bytes < 0)
             return -1;
-        if (limit > 0 && bytes > (double)limit) {
-            stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, "/options/analyses",
-                           "the analysis '%s' needs %.0f bytes of memory, the limit is %lld", ops->type.name,
-                           bytes, (long long)limit);
-            return -1;
-        }
-        most = bytes > most ? bytes : most;
+        most = kept + bytes > most ? kept + bytes : most;
+        if (limit <= 0 || kept + bytes <= (double)limit)
+            continue;
+        char pointer[384] = "/options/analyses";
+        stability_pointer_append(pointer, sizeof(pointer), ops->type.name);
+        stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, pointer,
+                       "the request needs %.0f bytes of memory for the analysis '%s', the limit is %lld",
+                       kept + bytes, ops->type.name, (long long)limit);
+        return -1;
     }
     return most;
 }
@@ -232,6 +234,13 @@ void result_position(struct analysis_context *context, struct stability_result *
     struct stability_result *list = result_list(context, parent, name);
     for (int d = 0; d < shape->rank; d++)
         result_integer(context, list, "", position[d]);
+}
+
+void result_measured(struct analysis_context *context, struct stability_result *parent, const char *name,
+                     double number)
+{
+    add(context, parent, name,
+        &(const struct stability_result){.kind = STABILITY_RESULT_NUMBER, .number = number});
 }
 
 void result_integer(struct analysis_context *context, struct stability_result *parent, const char *name,

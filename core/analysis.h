@@ -54,6 +54,9 @@ void result_value(struct analysis_context *context, struct stability_result *par
 /* A list: where in a tensor of that shape the element with this flat index is. */
 void result_position(struct analysis_context *context, struct stability_result *parent, const char *name,
                      const struct stability_shape *shape, int64_t element);
+/* What was measured: NaN is told as such. */
+void result_measured(struct analysis_context *context, struct stability_result *parent, const char *name,
+                     double number);
 void result_integer(struct analysis_context *context, struct stability_result *parent, const char *name,
                     int64_t integer);
 void result_boolean(struct analysis_context *context, struct stability_result *parent, const char *name,
@@ -64,9 +67,9 @@ void result_text(struct analysis_context *context, struct stability_result *pare
 /* Reads what a request asks for; names and settings are checked. */
 bool analyses_read(struct analyses *analyses, const struct stability_options *options, struct arena *arena,
                    struct stability_error *error);
-/* The most bytes that one of them takes while it runs; -1 with the error where one of them refuses, or takes
- * more than options.limits.bytes. */
-double analyses_bytes(const struct stability_plan *plan, struct stability_error *error);
+/* The most bytes that one of them takes while it runs, beside `kept` ones, which are part of it; -1 with the
+ * error where one of them refuses, or takes more than options.limits.bytes. */
+double analyses_bytes(const struct stability_plan *plan, double kept, struct stability_error *error);
 /* Takes what their rules need, before these run. */
 bool analyses_measure(const struct stability_plan *plan, struct observations *observations,
                       struct arena *arena, struct stability_error *error);

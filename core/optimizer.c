@@ -93,10 +93,13 @@ static double value_or(struct optional_real real, double otherwise)
 }
 
 static struct optimizer_values values_of(const struct optimizer_settings *settings,
-                                         const struct optimizer_ops *ops, double rate)
+                                         const struct optimizer_ops *ops,
+                                         const struct stability_options *options)
 {
+    bool has_own = ops->learning_rate > 0 && !options->learning_rate_given;
     struct optimizer_values values = {
-        .learning_rate = value_or(settings->learning_rate, rate),
+        .learning_rate =
+            value_or(settings->learning_rate, has_own ? ops->learning_rate : options->learning_rate),
         .momentum = value_or(settings->momentum, 0),
         .dampening = value_or(settings->dampening, 0),
         .nesterov = settings->nesterov,
@@ -125,7 +128,7 @@ static size_t aligned(size_t bytes)
 double optimizer_bytes(const struct graph *graph, const struct optimizer_settings *settings)
 {
     const struct optimizer_ops *ops = ops_of(graph->kernels, settings);
-    struct optimizer_values values = values_of(settings, ops, 1);
+    struct optimizer_values values = values_of(settings, ops, &graph->request->options);
     double bytes = 0;
     for (int i = 0; i < graph->node_count; i++)
         for (int k = 0; k < graph->nodes[i].parameter_count; k++)
@@ -180,7 +183,7 @@ bool optimizer_open(struct optimizer *optimizer, struct trial *trial,
     *optimizer = (struct optimizer){
         .trial = trial,
         .settings = *settings,
-        .values = values_of(settings, ops, trial->request.options.learning_rate),
+        .values = values_of(settings, ops, &trial->request.options),
         .ops = ops,
     };
     if (!list_parameters(optimizer) || !take_states(optimizer))

@@ -16,8 +16,9 @@
 /* What a request says of an optimizer; what is left out is the optimizer's default. All zeros: SGD with the
  * request's learning rate. */
 struct optimizer_settings {
-    int type;                           /* index into kernels.optimizers; its name is the choice */
-    struct optional_real learning_rate; /* left out: options.learning_rate */
+    int type; /* index into kernels.optimizers; its name is the choice */
+    struct optional_real
+        learning_rate; /* left out: options.learning_rate where that is given, or torch.optim's default */
     struct optional_real momentum;
     struct optional_real dampening;
     bool nesterov;
@@ -37,37 +38,38 @@ extern const char optimizer_names[];
     {                                                                                                       \
 #field, .offset = offsetof(owner, member) + offsetof(struct optimizer_settings, field), __VA_ARGS__ \
     }
-#define OPTIMIZER_ROWS(owner, member)                                                                      \
-    {"optimizer",                                                                                          \
-     STABILITY_ATTRIBUTE_CHOICE,                                                                           \
-     offsetof(owner, member) + offsetof(struct optimizer_settings, type),                                  \
-     .choice = "SGD",                                                                                      \
-     .choices = optimizer_names,                                                                           \
-     .documentation = "as in torch.optim"},                                                                \
-        OPTIMIZER_ROW(owner, member, learning_rate, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,    \
-                      .exclusive = true, .maximum = INFINITY,                                              \
-                      .documentation = "null: options.learning_rate"),                                     \
-        OPTIMIZER_ROW(owner, member, momentum, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,         \
-                      .maximum = INFINITY, .documentation = "of SGD; null: 0"),                            \
-        OPTIMIZER_ROW(owner, member, dampening, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,        \
-                      .documentation = "of SGD's momentum; null: 0"),                                      \
-        OPTIMIZER_ROW(owner, member, nesterov, .kind = STABILITY_ATTRIBUTE_BOOLEAN,                        \
-                      .documentation = "of SGD: needs a momentum and no dampening"),                       \
-        OPTIMIZER_ROW(owner, member, weight_decay, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,     \
-                      .maximum = INFINITY, .documentation = "null: 0, with AdamW 0.01"),                   \
-        OPTIMIZER_ROW(owner, member, betas, .kind = STABILITY_ATTRIBUTE_TENSOR,                            \
-                      .documentation = "of Adam and AdamW, two numbers; null: [0.9, 0.999]"),              \
-        OPTIMIZER_ROW(owner, member, eps, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,              \
-                      .maximum = INFINITY, .documentation = "of Adam and AdamW; null: 1e-8"),              \
-        OPTIMIZER_ROW(owner, member, normalize_gradients, .kind = STABILITY_ATTRIBUTE_BOOLEAN,             \
-                      .documentation = "all gradients together are divided by their L2 norm, before they " \
-                                       "are clipped"),                                                     \
-        OPTIMIZER_ROW(owner, member, clip_grad_norm, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,   \
-                      .exclusive = true, .maximum = INFINITY,                                              \
-                      .documentation = "max_norm of torch.nn.utils.clip_grad_norm_; null: not clipped"),   \
-        OPTIMIZER_ROW(owner, member, clip_grad_value, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,  \
-                      .exclusive = true, .maximum = INFINITY,                                              \
-                      .documentation = "clip_value of torch.nn.utils.clip_grad_value_, after "             \
+#define OPTIMIZER_ROWS(owner, member)                                                                        \
+    {"optimizer",                                                                                            \
+     STABILITY_ATTRIBUTE_CHOICE,                                                                             \
+     offsetof(owner, member) + offsetof(struct optimizer_settings, type),                                    \
+     .choice = "SGD",                                                                                        \
+     .choices = optimizer_names,                                                                             \
+     .documentation = "as in torch.optim"},                                                                  \
+        OPTIMIZER_ROW(owner, member, learning_rate, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,      \
+                      .exclusive = true, .maximum = INFINITY,                                                \
+                      .documentation = "null: options.learning_rate, and where that is not given 0.01 with " \
+                                       "SGD, 0.001 with Adam and AdamW"),                                    \
+        OPTIMIZER_ROW(owner, member, momentum, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,           \
+                      .maximum = INFINITY, .documentation = "of SGD; null: 0"),                              \
+        OPTIMIZER_ROW(owner, member, dampening, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,          \
+                      .documentation = "of SGD's momentum; null: 0"),                                        \
+        OPTIMIZER_ROW(owner, member, nesterov, .kind = STABILITY_ATTRIBUTE_BOOLEAN,                          \
+                      .documentation = "of SGD: needs a momentum and no dampening"),                         \
+        OPTIMIZER_ROW(owner, member, weight_decay, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,       \
+                      .maximum = INFINITY, .documentation = "null: 0, with AdamW 0.01"),                     \
+        OPTIMIZER_ROW(owner, member, betas, .kind = STABILITY_ATTRIBUTE_TENSOR,                              \
+                      .documentation = "of Adam and AdamW, two numbers; null: [0.9, 0.999]"),                \
+        OPTIMIZER_ROW(owner, member, eps, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,                \
+                      .maximum = INFINITY, .documentation = "of Adam and AdamW; null: 1e-8"),                \
+        OPTIMIZER_ROW(owner, member, normalize_gradients, .kind = STABILITY_ATTRIBUTE_BOOLEAN,               \
+                      .documentation = "all gradients together are divided by their L2 norm, before they "   \
+                                       "are clipped"),                                                       \
+        OPTIMIZER_ROW(owner, member, clip_grad_norm, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,     \
+                      .exclusive = true, .maximum = INFINITY,                                                \
+                      .documentation = "max_norm of torch.nn.utils.clip_grad_norm_; null: not clipped"),     \
+        OPTIMIZER_ROW(owner, member, clip_grad_value, .kind = STABILITY_ATTRIBUTE_REAL, .nullable = true,    \
+                      .exclusive = true, .maximum = INFINITY,                                                \
+                      .documentation = "clip_value of torch.nn.utils.clip_grad_value_, after "               \
                                        "clip_grad_norm; null: not clipped")
 
 /* Checks one setting against another; `pointer` is that of the object that has them. */

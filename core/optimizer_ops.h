@@ -30,10 +30,11 @@ struct optimizer_pass {
 };
 
 struct optimizer_ops {
-    const char *name;  /* "SGD" */
-    const char *torch; /* "torch.optim.SGD" */
-    const char *uses;  /* the settings it has beside learning_rate, separated by spaces */
-    double weight_decay;
+    const char *name;     /* "SGD" */
+    const char *torch;    /* "torch.optim.SGD" */
+    const char *uses;     /* the settings it has beside learning_rate, separated by spaces */
+    double weight_decay;  /* default */
+    double learning_rate; /* likewise; 0: it has none */
     /* How many tensors it keeps for each parameter. */
     int (*states)(const struct optimizer_values *values);
     void (*step)(const struct optimizer_pass *pass);

@@ -3,7 +3,6 @@
 #include "core/analysis.h"
 #include "core/rule.h"
 
-#include <math.h>
 #include <stability/stability.h>
 #include <stdlib.h>
 
@@ -27,26 +26,30 @@ static int64_t run_table_bytes(const struct graph *graph)
     return tensors * (int64_t)sizeof(struct tensor) + graph->node_count * (int64_t)sizeof(struct layer_pass);
 }
 
-static bool plan_costs(struct stability_plan *plan, struct stability_error *error)
+/* The run is over when the analyses begin, which run one after the other. */
+static bool plan_bytes(struct stability_plan *plan, struct stability_error *error)
 {
     const struct graph *graph = &plan->graph;
-    double analyses = analyses_bytes(plan, error);
-    if (analyses < 0)
-        return false;
-    /* The run is over when the analyses begin, which are one after the other. */
-    double most = fmax((double)plan->run.memory.total, analyses);
-    plan->bytes =
-        (most < 9e18 ? (int64_t)most : INT64_MAX / 2) + report_bytes(graph) + run_table_bytes(graph);
+    int64_t limit = graph->request->options.limits.bytes;
+    int64_t kept = report_bytes(graph) + run_table_bytes(graph);
+    plan->bytes = (int64_t)plan->run.memory.total + kept;
+    if (limit > 0 && plan->bytes > limit)
+        return stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, "/model",
+                              "the request needs %lld bytes of memory, the limit is %lld",
+                              (long long)plan->bytes, (long long)limit);
+    double analyses = analyses_bytes(plan, (double)kept, error);
+    if (analyses > (double)plan->bytes)
+        plan->bytes = analyses < 9e18 ? (int64_t)analyses : INT64_MAX;
+    return analyses >= 0;
+}
+
+static void plan_flops(struct stability_plan *plan)
+{
+    const struct graph *graph = &plan->graph;
     double flops = 0;
     for (int i = 0; i < graph->node_count; i++)
         flops += graph->nodes[i].flops * (graph->nodes[i].backward ? 3 : 1);
     plan->flops = flops < 9e18 ? (int64_t)flops : INT64_MAX;
-    int64_t limit = graph->request->options.limits.bytes;
-    if (limit <= 0 || plan->bytes <= limit)
-        return true;
-    return stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, "/model",
-                          "the request needs %lld bytes of memory, the limit is %lld", (long long)plan->bytes,
-                          (long long)limit);
 }
 
 struct stability_plan *stability_plan_new(const struct stability_request *request,
@@ -61,8 +64,10 @@ struct stability_plan *stability_plan_new(const struct stability_request *reques
         (plan->thresholds = rules_read_thresholds(&plan->graph, &plan->graph.arena, error)) &&
         analyses_read(&plan->analyses, &request->options, &plan->graph.arena, error) &&
         run_plan_make(&plan->run, &plan->graph, RUN_ONCE, &plan->graph.arena, error) &&
-        plan_costs(plan, error))
+        plan_bytes(plan, error)) {
+        plan_flops(plan);
         return plan;
+    }
     stability_plan_free(plan);
     return NULL;
 }

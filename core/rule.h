@@ -30,6 +30,7 @@ struct observations {
     struct forecast forecast;
     struct non_finite_origin non_finite;
     struct non_finite_origin first_nan;     /* found where that is an infinity and a NaN came of it later */
+    const struct rate_result *rates;        /* of the analysis learning_rate; NULL: it does not run */
     const struct training_result *training; /* NULL: that analysis does not run */
 };
 

@@ -142,6 +142,7 @@ static bool train(struct session *s, const struct stability_request *request,
         return false;
     if (!take_layers(s, settings->steps))
         return stability_fail(s->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for training");
+    s->result->is_given = settings->optimizer.learning_rate.present || request->options.learning_rate_given;
     return take_steps(s, settings->steps);
 }
 

@@ -45,6 +45,7 @@ struct training_layer {
 struct training_result {
     const char *optimizer; /* its name */
     double learning_rate;
+    bool is_given;      /* by the settings or by the request's options */
     int64_t step_count; /* steps taken: fewer than asked for where something ceased to be finite */
     struct training_step *steps;
     int layer_count;
@@ -71,6 +72,13 @@ double training_bytes(const struct graph *graph, const struct training_settings 
  * memory than options.limits. */
 bool training_run(const struct stability_request *request, const struct training_settings *settings,
                   struct arena *arena, struct training_result *result, struct stability_error *error);
+
+/* Whether the weights moved by more than a thousandth of their length. */
+bool training_moved(const struct training_result *result);
+
+/* Whether a loss has diverged: it is above four times its start, or of its start's magnitude above that where
+ * it is negative, by more than six standard deviations of `noise`; or it is NaN. */
+bool training_is_above(double start, double noise, double loss);
 
 /* The last part of it: fills in the events and what comes after them from what comes before. False where
  * memory ran out. */

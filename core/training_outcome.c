@@ -38,10 +38,14 @@ static double loss_at(const struct training_result *result, int64_t index)
 
 /* ---- diverged, non-finite ---- */
 
+bool training_is_above(double start, double noise, double loss)
+{
+    return !(loss <= start + fmax((DIVERGED - 1) * fabs(start), DEVIATIONS * noise));
+}
+
 static bool is_above(const struct training_result *result, double loss)
 {
-    double start = result->initial_loss;
-    return !(loss <= start + fmax((DIVERGED - 1) * fabs(start), DEVIATIONS * result->noise));
+    return training_is_above(result->initial_loss, result->noise, loss);
 }
 
 /* Whether it ended with a number that is not finite, and in which step. The loss after the last step counts
@@ -162,15 +166,19 @@ static bool conclude_oscillation(struct training_result *result, struct arena *a
 
 /* ---- progress ---- */
 
+bool training_moved(const struct training_result *result)
+{
+    return result->change > MOVED;
+}
+
 static bool conclude_progress(struct training_result *result, struct arena *arena)
 {
     if (result->event_count > 0)
         return true;
     double start = result->initial_loss, fall = start - result->final_loss;
     bool fallen = fall > MOVED * fabs(start);
-    bool moved = result->change > MOVED;
     long long steps = (long long)result->step_count;
-    if (fallen || (moved && fall > 0))
+    if (fallen || (training_moved(result) && fall > 0))
         return add(result, TRAINING_PROGRESS, result->step_count,
                    arena_format(arena, "the loss goes from %.6g to %.6g in %lld step%s", start,
                                 result->final_loss, steps, steps == 1 ? "" : "s"));

@@ -120,7 +120,7 @@ double trial_change(const struct trial *trial)
 {
     struct distance distance = {.trial = trial};
     each_parameter(trial, add_distance, &distance);
-    return distance.start > 0 ? sqrt(distance.change / distance.start) : NAN;
+    return distance.change > 0 ? sqrt(distance.change / distance.start) : distance.change;
 }
 
 bool trial_open(struct trial *trial, struct stability_error *error)

@@ -61,8 +61,8 @@ bool trial_forward(struct trial *trial, const struct run_observer *observer, str
 
 /* What Dropout draws from now on: in step 0, which a new trial is at, what the diagnosis draws. */
 void trial_set_step(struct trial *trial, int64_t step);
-/* How far the trained parameters, all together, are from where they were when it was opened, in L2: over
- * their length then, NaN where that is 0. Where resettable. */
+/* How far the trained parameters, all together, are from where they were when it was opened, in L2 and over
+ * their length then. Where resettable. */
 double trial_change(const struct trial *trial);
 /* Puts the parameters back to what they were when the trial was opened, and goes to step 0. Where resettable;
  * needs RUN_OWN. */

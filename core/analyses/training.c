@@ -81,8 +81,8 @@ static void add_steps(struct analysis_context *context, struct stability_result 
     struct stability_result *clipped = result_list(context, parent, "clipped");
     struct stability_result *changes = result_list(context, parent, "weight_changes");
     for (int64_t i = 0; i < training->step_count; i++) {
-        result_number(context, losses, "", training->steps[i].loss);
-        result_number(context, norms, "", training->steps[i].gradient_norm);
+        result_measured(context, losses, "", training->steps[i].loss);
+        result_measured(context, norms, "", training->steps[i].gradient_norm);
         result_boolean(context, clipped, "", training->steps[i].clipped);
         result_number(context, changes, "", training->steps[i].change);
     }
@@ -108,9 +108,9 @@ static bool run(struct analysis_context *context, struct stability_result *resul
     result_text(context, result, "optimizer", training->optimizer);
     result_number(context, result, "learning_rate", training->learning_rate);
     result_integer(context, result, "steps_taken", training->step_count);
-    result_number(context, result, "initial_loss", training->initial_loss);
-    result_number(context, result, "final_loss", training->final_loss);
-    result_number(context, result, "weight_change", training->change);
+    result_measured(context, result, "initial_loss", training->initial_loss);
+    result_measured(context, result, "final_loss", training->final_loss);
+    result_measured(context, result, "weight_change", training->change);
     add_clipping(context, result, training);
     add_steps(context, result, training);
     add_layers(context, result, training);

@@ -44,6 +44,7 @@ OPTIMIZER_OPS(Adam) = {
     .name = "Adam",
     .torch = "torch.optim.Adam",
     .uses = "betas eps weight_decay",
+    .learning_rate = 1e-3,
     .states = states,
     .step = step_adam,
 };
@@ -52,6 +53,7 @@ OPTIMIZER_OPS(AdamW) = {
     .name = "AdamW",
     .torch = "torch.optim.AdamW",
     .uses = "betas eps weight_decay",
+    .learning_rate = 1e-3,
     .weight_decay = 0.01,
     .states = states,
     .step = step_adamw,

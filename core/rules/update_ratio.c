@@ -1,3 +1,4 @@
+#include "core/rate_test.h"
 #include "core/rules/consequence.h"
 
 #include <math.h>
@@ -9,7 +10,22 @@ static const struct stability_threshold thresholds[] = {
     {0},
 };
 
-static double greatest_ratio(const struct stability_layer_report *layer)
+/* Of the step that the analysis learning_rate took. */
+static double greatest_measured(const struct rule_context *context, int node)
+{
+    const struct rate_result *rates = context->observations->rates;
+    double greatest = 0;
+    for (int i = 0; i < rates->ratio_count; i++) {
+        const struct rate_ratio *ratio = &rates->ratios[i];
+        if (ratio->node == node && ratio->ratio > greatest &&
+            context->graph->nodes[node].parameters[ratio->parameter].shape.rank >= 2)
+            greatest = ratio->ratio;
+    }
+    return greatest;
+}
+
+/* Of a plain step of gradient descent. */
+static double greatest_expected(const struct stability_layer_report *layer)
 {
     double greatest = 0;
     for (size_t k = 0; k < layer->parameter_count; k++)
@@ -20,13 +36,15 @@ static double greatest_ratio(const struct stability_layer_report *layer)
 
 static bool check(struct rule_context *context)
 {
+    const struct rate_result *rates = context->observations->rates;
     size_t count = 0;
     double greatest = 0;
     int worst = -1, *nodes = arena_array(context->arena, context->report->layer_count, sizeof(*nodes));
     if (!nodes)
         return stability_fail(context->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for findings");
     for (size_t i = 0; i < context->report->layer_count; i++) {
-        double ratio = greatest_ratio(&context->report->layers[i]);
+        double ratio =
+            rates ? greatest_measured(context, (int)i) : greatest_expected(&context->report->layers[i]);
         if (!(ratio > context->thresholds[RATIO]) || is_poisoned(&context->report->layers[i]))
             continue;
         nodes[count++] = (int)i;
@@ -35,18 +53,20 @@ static bool check(struct rule_context *context)
     }
     if (count == 0)
         return true;
-    double rate = context->graph->request->options.learning_rate;
+    const struct stability_options *options = &context->graph->request->options;
+    double rate = rates ? rates->given : options->learning_rate;
+    bool given = rates ? rates->is_given : options->learning_rate_given;
     struct stability_evidence evidence[] = {
         {"update_ratio", greatest}, {"threshold", context->thresholds[RATIO]}, {"learning_rate", rate}};
     struct finding finding = {
-        .severity = context->graph->request->options.learning_rate_given ? STABILITY_WARNING : STABILITY_INFO,
+        .severity = given ? STABILITY_WARNING : STABILITY_INFO,
         .nodes = nodes,
         .node_count = count,
         .message = rule_text(
             context,
-            "a step of gradient descent with learning rate %.3g would move a weight of '%s' by %.3g times "
-            "its own length",
-            rate, context->report->layers[worst].name, greatest),
+            "a step of %s with learning rate %.3g would move a weight of '%s' by %.3g times its own length",
+            rates ? rates->optimizer : "gradient descent", rate, context->report->layers[worst].name,
+            greatest),
         .cause = "its gradient is too large for its values: one step replaces what the weight holds; about a "
                  "thousandth is "
                  "usual",
@@ -62,7 +82,9 @@ RULE_OPS(update_ratio) = {
          .severity = STABILITY_WARNING,
          .criterion =
              "learning_rate * |gradient| / |weight|, L2 norms, of a weight with two or more dimensions is "
-             "above ratio; info where the rate is not given, and 0.01 is taken",
+             "above ratio; where the analysis learning_rate runs, of the step that it took with its "
+             "optimizer; info "
+             "where no rate is given",
          .documentation =
              "A step as long as the weight itself throws away what the initialisation, or training so "
              "far, has put there.",

@@ -115,6 +115,19 @@ static void every_allocation_of_an_analysis_may_fail(void **state)
     }
 }
 
+static void every_allocation_of_training_may_fail(void **state)
+{
+    (void)state;
+    static const struct stability_member settings[] = {
+        NUMBER("steps", 1), {"optimizer", {STABILITY_STRING, .string = "Adam"}}, NUMBER("clip_grad_norm", 1)};
+    const struct stability_analysis asked[] = {{"training", {3, settings}}, {"learning_rate", {3, settings}}};
+    struct stability_request request = drawn;
+    request.options = stability_default_options;
+    request.options.analyses = asked;
+    request.options.analysis_count = 2;
+    assert_true(fail_each(&request, STABILITY_ERROR_OUT_OF_MEMORY) > 100);
+}
+
 /* Shared weights, class weights, indices, a threshold, time steps; an overflow, which is looked for in a
  * second run. */
 static void arrange(struct builder *b)
@@ -186,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(every_allocation_of_an_analysis_may_fail),
+        cmocka_unit_test(every_allocation_of_training_may_fail),
         cmocka_unit_test(every_allocation_of_a_search_may_fail),
         cmocka_unit_test(every_allocation_of_a_refusal_may_fail),
     };
