@@ -8,19 +8,44 @@
 /* The least number that overflows lies half a unit in the last place above the greatest finite one; that one
  * itself goes to the even neighbour, which is an infinity but in E4M3, where it is 448. */
 static const struct number_format formats[] = {
-    [STABILITY_FORMAT_FLOAT32] = {"float32", FLT_MAX, 0x1.ffffffp127, -126, -149, "IEEE 754-2019, binary32"},
-    [STABILITY_FORMAT_FLOAT16] = {"float16", 65504, 65520, -14, -24, "IEEE 754-2019, binary16"},
-    [STABILITY_FORMAT_BFLOAT16] = {"bfloat16", 0x1.fep127, 0x1.ffp127, -126, -133,
+    [STABILITY_FORMAT_FLOAT32] = {"float32", FLT_MAX, 0x1.ffffffp127, -126, -149, true,
+                                  "IEEE 754-2019, binary32"},
+    [STABILITY_FORMAT_FLOAT16] = {"float16", 65504, 65520, -14, -24, true, "IEEE 754-2019, binary16"},
+    [STABILITY_FORMAT_BFLOAT16] = {"bfloat16", 0x1.fep127, 0x1.ffp127, -126, -133, true,
                                    "Kalamkar et al. 2019, A study of BFLOAT16 for deep learning training"},
-    [STABILITY_FORMAT_FLOAT8_E4M3] = {"float8_e4m3", 448, 0x1.d000000000001p8, -6, -9,
+    [STABILITY_FORMAT_FLOAT8_E4M3] = {"float8_e4m3", 448, 0x1.d000000000001p8, -6, -9, false,
                                       "Micikevicius et al. 2022, FP8 formats for deep learning"},
-    [STABILITY_FORMAT_FLOAT8_E5M2] = {"float8_e5m2", 57344, 61440, -14, -16,
+    [STABILITY_FORMAT_FLOAT8_E5M2] = {"float8_e5m2", 57344, 61440, -14, -16, true,
                                       "Micikevicius et al. 2022, FP8 formats for deep learning"},
 };
 
 const struct number_format *number_format_at(enum stability_format format)
 {
     return &formats[format];
+}
+
+/* Adding and subtracting 1.5 * 2^52 units in the last place leaves a multiple of that unit. */
+static double rounded(double x, const struct number_format *format)
+{
+    int precision = format->least_normal - format->least_subnormal;
+    double narrow = (double)(float)x;
+    if (!(fabs(narrow) < INFINITY) || narrow == 0)
+        return narrow;
+    if (fabs(narrow) >= format->overflow)
+        return format->has_infinity ? copysign(INFINITY, x) : NAN;
+    int exponent = ilogb(narrow);
+    double shift =
+        ldexp(1.5, 52 - precision + (exponent > format->least_normal ? exponent : format->least_normal));
+    return copysign(narrow + shift - shift, x);
+}
+
+void formats_round(double *numbers, int64_t count, enum stability_format format)
+{
+    for (int64_t i = 0; i < count; i++)
+        numbers[i] = format == STABILITY_FORMAT_FLOAT32 ? (double)(float)numbers[i]
+                                                        : rounded(numbers[i], &formats[format]);
+    for (int64_t i = 0; !formats[format].has_infinity && i < count; i++)
+        numbers[i] = isinf(numbers[i]) ? NAN : numbers[i];
 }
 
 void formats_count_overflows(const void *data, enum stability_dtype dtype, int64_t count,

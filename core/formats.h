@@ -11,10 +11,15 @@ struct number_format {
     double overflow;     /* the least double that is rounded to something greater than `greatest` */
     int least_normal;    /* exponent of the least normal number */
     int least_subnormal; /* exponent of the least positive number */
+    bool has_infinity;
     const char *source;
 };
 
 const struct number_format *number_format_at(enum stability_format format);
+
+/* Rounds numbers to a format, by way of float32, as torch's casts do: ties to even; what overflows becomes an
+ * infinity, or NaN in E4M3, which has none. */
+void formats_round(double *numbers, int64_t count, enum stability_format format);
 
 /* Counts the finite elements that overflow each format, of a tensor of float32 or float64 whose other
  * statistics are known: they tell whether there are any, and only then is the tensor read. */

@@ -1,16 +1,27 @@
-/* Which numbers would not survive in narrower formats, told from the histograms of exponents. */
+/* Which numbers would not survive in narrower formats, told from the histograms of exponents; and where it is
+ * asked for by name, what runs in these formats make of the model. */
 #include "core/analysis.h"
+#include "core/emulation.h"
 #include "core/formats.h"
 
 #include <math.h>
+#include <string.h>
 
 struct settings {
     int64_t loss_scale_exponent;
+    bool emulate;
+    double divergence;
 };
 
 static const struct stability_attribute rows[] = {
     {"loss_scale_exponent", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct settings, loss_scale_exponent),
      .minimum = -64, .maximum = 64, .documentation = "gradients are taken times two to this power"},
+    {"emulate", STABILITY_ATTRIBUTE_BOOLEAN, offsetof(struct settings, emulate), .number = 1,
+     .documentation =
+         "whether the model is run in each format; only where the analysis is asked for by name"},
+    {"divergence", STABILITY_ATTRIBUTE_REAL, offsetof(struct settings, divergence), .minimum = 0,
+     .exclusive = true, .number = 0.1,
+     .documentation = "relative error from which on a layer of such a run has diverged"},
     {0},
 };
 
@@ -97,7 +108,78 @@ static void add_loss_scale(struct analysis_context *context, struct stability_re
     result_number(context, result, "best", ldexp(1, scale_range_best(&range)));
 }
 
-static bool run(struct analysis_context *context, struct stability_result *result)
+/* ---- runs in each format ---- */
+
+static bool wants_emulation(const struct stability_plan *plan, const struct settings *settings)
+{
+    const struct stability_options *options = &plan->graph.request->options;
+    for (size_t i = 0; i < options->analysis_count; i++)
+        if (strcmp(options->analyses[i].name, "precision") == 0)
+            return settings->emulate;
+    return false;
+}
+
+static void add_divergence(struct analysis_context *context, struct stability_result *parent,
+                           const char *layer, const char *pass, double error)
+{
+    struct stability_result *result = result_object(context, parent, "first_divergence");
+    result_text(context, result, "layer", layer);
+    result_text(context, result, "pass", pass);
+    result_number(context, result, "error", error);
+}
+
+/* The first layer in the order of the run. */
+static void find_divergence(struct analysis_context *context, struct stability_result *parent,
+                            const struct emulated_layer *layers, double least)
+{
+    const struct stability_report *report = context->report;
+    for (size_t i = 0; i < report->layer_count; i++)
+        if (layers[i].forward > least) {
+            add_divergence(context, parent, report->layers[i].name, "forward", layers[i].forward);
+            return;
+        }
+    for (size_t i = report->layer_count; i-- > 0;) {
+        double error = fmax(layers[i].backward, layers[i].parameters);
+        if (error > least) {
+            add_divergence(context, parent, report->layers[i].name, "backward", error);
+            return;
+        }
+    }
+    result_text(context, parent, "first_divergence", NULL);
+}
+
+static bool add_emulation(struct analysis_context *context, struct stability_result *parent,
+                          struct emulation *emulation, enum stability_format format)
+{
+    const struct settings *settings = context->settings;
+    const struct stability_report *report = context->report;
+    struct emulated_layer *layers = arena_array(context->arena, report->layer_count, sizeof(*layers));
+    if (!layers) {
+        context->failed = true;
+        return false;
+    }
+    if (!emulation_run(emulation, format, (int)settings->loss_scale_exponent, layers, context->error))
+        return false;
+    double loss = emulation->rounded.run.loss, exact = emulation->exact.run.loss;
+    struct stability_result *result = result_object(context, parent, "emulated");
+    result_number(context, result, "loss", loss);
+    result_number(context, result, "loss_error", loss == exact ? 0 : fabs((loss - exact) / exact));
+    find_divergence(context, result, layers, settings->divergence);
+    struct stability_result *list = result_list(context, result, "layers");
+    for (size_t i = 0; i < report->layer_count; i++) {
+        struct stability_result *layer = result_object(context, list, "");
+        result_text(context, layer, "layer", report->layers[i].name);
+        result_number(context, layer, "forward_error", layers[i].forward);
+        result_number(context, layer, "backward_error", layers[i].backward);
+        result_number(context, layer, "parameter_gradient_error", layers[i].parameters);
+    }
+    return true;
+}
+
+/* ---- the analysis ---- */
+
+static bool add_formats(struct analysis_context *context, struct stability_result *result,
+                        struct emulation *emulation)
 {
     int scale = (int)((const struct settings *)context->settings)->loss_scale_exponent;
     for (int f = 0; f < STABILITY_FORMAT_COUNT; f++) {
@@ -109,11 +191,35 @@ static bool run(struct analysis_context *context, struct stability_result *resul
         result_number(context, member, "least_subnormal", ldexp(1, description->least_subnormal));
         result_text(context, member, "first_overflow", first_overflow(context->report, format));
         add_loss_scale(context, member, format);
+        if (emulation && !add_emulation(context, member, emulation, format))
+            return false;
         struct stability_result *losses = result_list(context, member, "losses");
         for (size_t i = 0; i < context->report->layer_count; i++)
             add_layer(context, losses, &context->report->layers[i], format, scale);
     }
     return !context->failed;
+}
+
+static bool run(struct analysis_context *context, struct stability_result *result)
+{
+    if (!wants_emulation(context->plan, context->settings))
+        return add_formats(context, result, NULL);
+    struct emulation emulation;
+    bool done = emulation_plan(&emulation, context->plan->graph.request, context->error) &&
+                emulation_open(&emulation, context->error) && add_formats(context, result, &emulation);
+    emulation_close(&emulation);
+    return done;
+}
+
+static double bytes(const struct stability_plan *plan, const void *settings, struct stability_error *error)
+{
+    if (!wants_emulation(plan, settings))
+        return 0;
+    struct emulation emulation;
+    bool done = emulation_plan(&emulation, plan->graph.request, error);
+    double bytes = done ? emulation_bytes(&emulation) : -1;
+    emulation_close(&emulation);
+    return bytes;
 }
 
 ANALYSIS_OPS(precision) = {
@@ -127,10 +233,17 @@ ANALYSIS_OPS(precision) = {
              "are flushed to 0 (underflow) or lose bits (subnormal); the first layer with an output or a "
              "parameter that overflows; and loss scales: the powers of two that flush and overflow no "
              "gradient (loses_nothing), that keep all of them normal (keeps_precision), and the best one, "
-             "in the middle of the narrower range that is not empty.",
+             "in the middle of the narrower range that is not empty. Asked for by name, it also runs the "
+             "model "
+             "in each format (emulated): parameters, inputs, every output and every gradient are rounded to "
+             "it, "
+             "ties to even, what a layer computes in between is float64. Errors are relative to the same run "
+             "without rounding, in L2; first_divergence is the first one in the order of the run above the "
+             "setting, or that is not finite.",
          .source =
              "IEEE 754-2019; Micikevicius et al. 2018, Mixed precision training; Micikevicius et al. 2022, "
              "FP8 formats for deep learning"},
     .settings_size = sizeof(struct settings),
+    .bytes = bytes,
     .run = run,
 };

@@ -106,11 +106,12 @@ static void every_allocation_of_an_analysis_may_fail(void **state)
     static const struct stability_member small = NUMBER("exact", 1);
     for (int lanczos = 0; lanczos < 2; lanczos++) {
         struct stability_members settings = {(size_t)lanczos, &small};
-        const struct stability_analysis asked[] = {{"jacobian", settings}, {"curvature", settings}};
+        const struct stability_analysis asked[] = {
+            {"jacobian", settings}, {"curvature", settings}, {"precision", {0}}};
         struct stability_request request = drawn;
         request.options = stability_default_options;
         request.options.analyses = asked;
-        request.options.analysis_count = 2;
+        request.options.analysis_count = 3;
         assert_true(fail_each(&request, STABILITY_ERROR_OUT_OF_MEMORY) > 100);
     }
 }

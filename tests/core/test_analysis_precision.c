@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- counts ---- */
@@ -116,6 +117,124 @@ static void zeros_have_no_scale(void **state)
     assert_int_equal(format_losses_of(&statistics, STABILITY_FORMAT_FLOAT16, 0).finite, 0);
 }
 
+/* ---- rounding ---- */
+
+static bool same_bits(double a, double b)
+{
+    return isnan(a) ? isnan(b) : memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+static void rounding_equals_casts_bit_for_bit(void **state)
+{
+    (void)state;
+    static const enum stability_format formats[] = {STABILITY_FORMAT_FLOAT16, STABILITY_FORMAT_BFLOAT16,
+                                                    STABILITY_FORMAT_FLOAT8_E4M3,
+                                                    STABILITY_FORMAT_FLOAT8_E5M2};
+    FILE *file = fopen(SOURCE_DIRECTORY "/tests/golden/analyses/rounding.txt", "r");
+    assert_non_null(file);
+    char words[5][40];
+    int count = 0;
+    while (fscanf(file, "%39s %39s %39s %39s %39s", words[0], words[1], words[2], words[3], words[4]) == 5) {
+        for (int f = 0; f < 4; f++) {
+            double number = strtod(words[0], NULL);
+            formats_round(&number, 1, formats[f]);
+            if (!same_bits(number, strtod(words[f + 1], NULL)))
+                fail_msg("%s in %s: %a, expected %s", words[0], number_format_at(formats[f])->name, number,
+                         words[f + 1]);
+        }
+        count++;
+    }
+    assert_int_equal(count, 836);
+    fclose(file);
+}
+
+/* Every number of a format stays, and so do the numbers beyond it. */
+static void numbers_of_a_format_stay(void **state)
+{
+    (void)state;
+    for (int f = 0; f < STABILITY_FORMAT_COUNT; f++) {
+        const struct number_format *format = number_format_at((enum stability_format)f);
+        int steps = format->least_normal - format->least_subnormal < 3 ? 4 : 8;
+        for (int exponent = format->least_normal; exponent < ilogb(format->greatest); exponent++)
+            for (int k = 0; k < steps; k++) {
+                double number = ldexp(1 + (double)k / steps, exponent), rounded = -number;
+                formats_round(&rounded, 1, (enum stability_format)f);
+                assert_true(same_bits(rounded, -number));
+            }
+        double special[] = {ldexp(1, format->least_subnormal), format->greatest, -0.0, 1e308, INFINITY};
+        formats_round(special, 5, (enum stability_format)f);
+        assert_true(same_bits(special[0], ldexp(1, format->least_subnormal)));
+        assert_true(same_bits(special[1], format->greatest));
+        assert_true(same_bits(special[2], -0.0));
+        for (int i = 3; i < 5; i++)
+            assert_true(same_bits(special[i], format->has_infinity ? INFINITY : NAN));
+    }
+}
+
+/* ---- runs in a format ---- */
+
+static const struct stability_result *emulated(const struct stability_report *report, const char *format)
+{
+    const struct stability_result *member =
+        stability_result_member(stability_result_member(report->analyses, "precision"), format);
+    return stability_result_member(member, "emulated");
+}
+
+/* 300 * 300 is beyond float16, and 2^-14 * 2^-14 below it; 1 + 2^-9 needs more bits than bfloat16 has. */
+static struct stability_report *products(const double input[2], size_t setting_count)
+{
+    static const struct stability_member off = {"emulate", {STABILITY_BOOLEAN, .boolean = false}};
+    struct builder b = {0};
+    struct stability_analysis analysis = {"precision", {setting_count, &off}};
+    builder_options(&b)->analyses = &analysis;
+    builder_options(&b)->analysis_count = 1;
+    builder_data(&b, "input", SHAPE(1, 2), input);
+    builder_data(&b, "target", SHAPE(1, 2), (double[]){0, 0});
+    builder_layer(&b, "same", "Identity", NULL);
+    builder_layer(&b, "square", "Square", NULL);
+    builder_linear(&b, "fc", NULL, 2, 2);
+    builder_weight(&b, "fc.weight", SHAPE(2, 2), (double[]){1, 0, 0, 1});
+    builder_sum_of_squares(&b);
+    struct stability_report *report = builder_diagnose(&b);
+    builder_free(&b);
+    return report;
+}
+
+static void the_first_layer_that_diverges_is_named(void **state)
+{
+    (void)state;
+    struct stability_report *report = products((double[]){300, 1}, 0);
+    const struct stability_result *half = emulated(report, "float16");
+    const struct stability_result *first = stability_result_member(half, "first_divergence");
+    assert_string_equal(stability_result_member(first, "layer")->text, "square");
+    assert_string_equal(stability_result_member(first, "pass")->text, "forward");
+    assert_true(isinf(stability_result_member(first, "error")->number));
+    const struct stability_result *single = emulated(report, "float32");
+    assert_int_equal(stability_result_member(single, "first_divergence")->kind, STABILITY_RESULT_NULL);
+    assert_within(stability_result_member(single, "loss_error")->number, 0, 0);
+    stability_report_free(report);
+
+    report = products((double[]){1 + 0x1p-9, 1}, 0);
+    const struct stability_result *layer =
+        stability_result_member(emulated(report, "bfloat16"), "layers")->children;
+    double x = 1 + 0x1p-9;
+    assert_close(stability_result_member(layer, "forward_error")->number, 0x1p-9 / sqrt(x * x + 1), 1e-12);
+    stability_report_free(report);
+
+    report = products((double[]){0x1p-7, 0x1p-7}, 0); /* gradients of 2^-13 and 2^-19 */
+    first = stability_result_member(emulated(report, "float8_e4m3"), "first_divergence");
+    assert_string_equal(stability_result_member(first, "layer")->text, "square");
+    stability_report_free(report);
+}
+
+static void runs_are_only_made_when_asked_for(void **state)
+{
+    (void)state;
+    struct stability_report *report = products((double[]){1, 1}, 1);
+    assert_null(emulated(report, "float16"));
+    stability_report_free(report);
+}
+
 /* ---- the analysis ---- */
 
 static struct stability_report *small_gradients(int64_t exponent)
@@ -182,6 +301,10 @@ int main(void)
         cmocka_unit_test(overflow_begins_where_rounding_takes_it),
         cmocka_unit_test(scales_reach_from_the_least_to_the_greatest),
         cmocka_unit_test(zeros_have_no_scale),
+        cmocka_unit_test(rounding_equals_casts_bit_for_bit),
+        cmocka_unit_test(numbers_of_a_format_stay),
+        cmocka_unit_test(the_first_layer_that_diverges_is_named),
+        cmocka_unit_test(runs_are_only_made_when_asked_for),
         cmocka_unit_test(a_scale_moves_gradients_alone),
     };
     return cmocka_run_group_tests_name("precision", tests, NULL, NULL);

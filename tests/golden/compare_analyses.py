@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Runs `stabilityd check` on the requests of models/ and compares what the analyses jacobian and curvature say with
-analyses/networks.json.
+"""Runs `stabilityd check` on the requests of models/ and compares what the analyses jacobian, curvature and precision say with
+analyses/networks.json and analyses/emulation.json.
 
   compare_analyses.py STABILITYD [NAME…]     all models, or those that are named
 
 Singular values and eigenvalues to 1e-6 of themselves, or 1e-12 of the largest one, both from whole matrices and by Lanczos'
-method. Needs nothing but Python's standard library. Exit 1 where anything differs.
+method; errors of emulated runs to 1e-6. Needs nothing but Python's standard library. Exit 1 where anything differs.
 """
 import json
 import subprocess
@@ -62,6 +62,33 @@ class Comparison:
         self.close('trace', got['trace'], want['trace'], (6 * got['trace_standard_error'] + 1e-9 * scale) * 1e12)
 
 
+    def emulation(self, got, want):
+        self.close('loss', got['loss'], want['loss'])
+        self.equal('layers', [l['layer'] for l in got['layers']], [l['layer'] for l in want['layers']])
+        for mine, theirs in zip(got['layers'], want['layers']):
+            for error in ('forward_error', 'backward_error', 'parameter_gradient_error'):
+                if isinstance(theirs[error], float):
+                    self.close(f'{mine["layer"]}: {error}', mine[error], theirs[error], 1.0)
+                else:
+                    self.equal(f'{mine["layer"]}: {error}', mine[error], theirs[error])
+
+
+def compare_emulations(program, names):
+    """One run for each model and loss scale has all formats."""
+    differences, runs = [], {}
+    for key, expected in json.loads((HERE / 'analyses' / 'emulation.json').read_text()).items():
+        name, form, exponent = key.split()
+        if names and name not in names:
+            continue
+        if (name, exponent) not in runs:
+            settings = {'precision': {'loss_scale_exponent': int(exponent)}}
+            runs[name, exponent] = check(program, name, 'eval', settings)['precision']
+        comparison = Comparison(key)
+        comparison.emulation(runs[name, exponent][form]['emulated'], expected)
+        differences += comparison.differences
+    return differences
+
+
 def compare(program, name, mode, expected):
     differences = []
     for analyses in (EXACT, LANCZOS):
@@ -83,6 +110,7 @@ def main():
         name, mode = key.split()
         if not names or name in names:
             differences += compare(program, name, mode, expected)
+    differences += compare_emulations(program, names)
     print('\n'.join(differences) or 'all agree')
     sys.exit(1 if differences else 0)
 
