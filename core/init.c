@@ -138,10 +138,16 @@ size_t init_workspace(const struct init *init, const struct stability_shape *sha
     return init->scheme->workspace ? init->scheme->workspace(shape) : 0;
 }
 
-void init_fill(const struct init *init, const struct stability_shape *shape, uint64_t seed, const char *name,
-               enum stability_dtype dtype, void *destination, void *workspace)
+bool draw_proceeds(const struct draw *draw)
 {
-    enum { CHUNK = 512 };
+    return !draw->question || draw->question->proceed(draw->question->context);
+}
+
+bool init_fill(const struct init *init, const struct stability_shape *shape, uint64_t seed, const char *name,
+               enum stability_dtype dtype, void *destination, void *workspace,
+               const struct init_question *question)
+{
+    enum { CHUNK = 512, CHUNKS_BETWEEN_QUESTIONS = 256 };
     double values[CHUNK];
     const struct optional_integer *own = &init->arguments->seed;
     struct draw draw = {
@@ -150,13 +156,17 @@ void init_fill(const struct init *init, const struct stability_shape *shape, uin
         .count = stability_shape_count(shape),
         .stream = random_stream(own->present ? (uint64_t)own->value : seed, name),
         .workspace = workspace,
+        .question = question,
     };
-    if (draw.count > 0 && init->scheme->prepare)
-        init->scheme->prepare(&draw);
+    if (draw.count > 0 && init->scheme->prepare && !init->scheme->prepare(&draw))
+        return false;
     for (int64_t first = 0; first < draw.count; first += CHUNK) {
         int64_t count = draw.count - first < CHUNK ? draw.count - first : CHUNK;
+        if (first / CHUNK % CHUNKS_BETWEEN_QUESTIONS == 0 && !draw_proceeds(&draw))
+            return false;
         init->scheme->fill(&draw, first, (size_t)count, values);
         stability_convert(STABILITY_FLOAT64, values, dtype,
                           (char *)destination + (size_t)first * stability_dtype_size(dtype), count);
     }
+    return true;
 }

@@ -28,9 +28,17 @@ void init_integer_range(const struct init *init, int64_t *low, int64_t *high);
 /* Bytes that init_fill needs besides the tensor's own; aligned to 8. */
 size_t init_workspace(const struct init *init, const struct stability_shape *shape);
 
+/* Asked now and then, so that a draw that takes long can be stopped. */
+struct init_question {
+    bool (*proceed)(const void *context);
+    const void *context;
+};
+
 /* Draws the tensor `name` ("fc1.weight") as elements of `dtype`, float64, float32 or int64. It is a function
- * of the seed (the recipe's own, where it has one), the name and the recipe alone. Cannot fail. */
-void init_fill(const struct init *init, const struct stability_shape *shape, uint64_t seed, const char *name,
-               enum stability_dtype dtype, void *destination, void *workspace);
+ * of the seed (the recipe's own, where it has one), the name and the recipe alone. False only where the
+ * question (NULL: none) is answered with no. */
+bool init_fill(const struct init *init, const struct stability_shape *shape, uint64_t seed, const char *name,
+               enum stability_dtype dtype, void *destination, void *workspace,
+               const struct init_question *question);
 
 #endif

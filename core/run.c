@@ -16,6 +16,29 @@ static bool is_training(const struct run *run)
     return !run->graph->request->options.evaluate;
 }
 
+static bool tell_progress(const struct run *run, const char *stage, int64_t done)
+{
+    const struct stability_options *options = &run->graph->request->options;
+    int64_t total = 2 * (int64_t)run->graph->node_count + 2;
+    return !options->progress || options->progress(options->progress_context, stage, done, total);
+}
+
+static bool may_draw(const void *context)
+{
+    return tell_progress(context, "forward", 0);
+}
+
+/* Once the caller's progress says stop, nothing more is drawn. */
+static void draw(struct run *run, const struct init *init, const struct stability_shape *shape,
+                 const char *name, enum stability_dtype dtype, void *destination)
+{
+    const struct init_question question = {may_draw, run};
+    void *workspace = buffer_at(run, run->plan->init_workspace);
+    uint64_t seed = run->graph->request->options.seed;
+    run->stopped =
+        run->stopped || !init_fill(init, shape, seed, name, dtype, destination, workspace, &question);
+}
+
 /* Brings a tensor of the request, or a draw, into the kernels' precision. Gives its place. */
 static void *load_data(struct run *run, const struct stability_named_tensor *data, const struct init *recipe,
                        int buffer)
@@ -25,20 +48,18 @@ static void *load_data(struct run *run, const struct stability_named_tensor *dat
     void *destination = buffer_at(run, buffer);
     enum stability_dtype dtype = run->graph->kernels->dtype;
     if (recipe)
-        init_fill(recipe, &data->recipe.shape, run->graph->request->options.seed, data->name, dtype,
-                  destination, buffer_at(run, run->plan->init_workspace));
+        draw(run, recipe, &data->recipe.shape, data->name, dtype, destination);
     else
         stability_convert(data->tensor.dtype, data->tensor.data, dtype, destination,
                           stability_shape_count(&data->tensor.shape));
     return destination;
 }
 
-static void draw_parameter(const struct run *run, const struct graph_node *node,
+static void draw_parameter(struct run *run, const struct graph_node *node,
                            const struct graph_parameter *parameter, void *data)
 {
-    init_fill(parameter->init, &parameter->shape, run->graph->request->options.seed, parameter->key,
-              run->graph->kernels->dtype, data, buffer_at(run, run->plan->init_workspace));
-    if (parameter->drawn_by_default && node->ops->after_draw)
+    draw(run, parameter->init, &parameter->shape, parameter->key, run->graph->kernels->dtype, data);
+    if (!run->stopped && parameter->drawn_by_default && node->ops->after_draw)
         node->ops->after_draw(node->attributes, (int)(parameter->row - node->ops->type.parameters), data);
 }
 
@@ -200,7 +221,8 @@ bool run_open(struct run *run, const struct run_plan *plan, struct stability_err
     if (!run->memory || !prepare(run))
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a run of %zu bytes",
                               plan->memory.total);
-    return true;
+    return !run->stopped || stability_fail(error, STABILITY_ERROR_CANCELLED, NULL,
+                                           "the work was stopped while tensors were drawn");
 }
 
 void run_close(struct run *run)
@@ -211,12 +233,9 @@ void run_close(struct run *run)
 
 static bool proceed(const struct run *run, int64_t done, struct stability_error *error)
 {
-    const struct stability_options *options = &run->graph->request->options;
     int64_t total = 2 * (int64_t)run->graph->node_count + 2;
-    const char *stage = done <= run->graph->node_count ? "forward" : "backward";
-    if (!options->progress || options->progress(options->progress_context, stage, done, total))
-        return true;
-    return stability_fail(error, STABILITY_ERROR_CANCELLED, NULL,
+    return tell_progress(run, done <= run->graph->node_count ? "forward" : "backward", done) ||
+           stability_fail(error, STABILITY_ERROR_CANCELLED, NULL,
                           "the work was stopped after %lld of %lld steps", (long long)done, (long long)total);
 }
 

@@ -66,9 +66,11 @@ struct run {
     struct layer_pass *passes;          /* by node */
     struct loss_pass loss_pass;
     double loss;
+    bool stopped; /* by the caller's progress, while tensors were drawn */
 };
 
-/* Takes the memory, converts and draws weights and data. run_close in both cases. */
+/* Takes the memory, converts and draws weights and data. False, with CANCELLED, also where options.progress
+ * said stop. run_close in both cases. */
 bool run_open(struct run *run, const struct run_plan *plan, struct stability_error *error);
 /* Runs all steps. False where options.progress said stop. */
 bool run_execute(struct run *run, const struct run_observer *observer, struct stability_error *error);

@@ -107,7 +107,8 @@ int command_check(int count, char *const *arguments)
                  read_baseline(config.baseline, &baseline, &choice, &error) && stability_initialize(&error) &&
                  read_file(config.file, &body, &error) &&
                  (config.weights == NULL || read_file(config.weights, &weights, &error));
-    const struct input_body input = {body.data, body.length, weights.data, weights.length};
+    const struct input_body input = {
+        .json = body.data, .length = body.length, .weights = weights.data, .weights_length = weights.length};
     status = ready ? check(config.file, &input, &choice) : usage_fail(NULL, &error);
     report_findings_free(&baseline);
     buffer_free(&weights);

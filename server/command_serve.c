@@ -153,8 +153,9 @@ static bool serve(const struct config *config, struct stability_error *error)
         wait_for_signal(&service, server);
         atomic_store(&service.draining, true);
         jobs_stop(service.jobs);
-        http_server_drain(server);
-        log_message(LOG_info, "drained");
+        bool finished = http_server_drain(server);
+        log_message(LOG_info,
+                    finished ? "drained" : "drained; work that took longer than --grace was stopped");
     }
     close_service(&service);
     return server != NULL;

@@ -41,6 +41,8 @@ static const struct option options[] = {
      "largest request body"},
     {"timeout", KIND_SECONDS, CONFIG_SERVE, offsetof(struct config, timeout), "60", 0.1, 86400, "SECONDS",
      "time for a body to arrive, and again for its computation"},
+    {"grace", KIND_SECONDS, CONFIG_SERVE, offsetof(struct config, grace), "25", 0, 86400, "SECONDS",
+     "time for work to finish after SIGTERM; what takes longer is stopped"},
     {"tokens", KIND_TEXT, CONFIG_SERVE, offsetof(struct config, tokens), NULL, 0, 0, "FILE",
      "let in only who has a token; a line each: name, SHA-256 in hexadecimal, requests a minute"},
     {"rate", KIND_INTEGER, CONFIG_SERVE, offsetof(struct config, rate), "0", 0, 1e9, "NUMBER",

@@ -22,6 +22,7 @@ struct config {
     int64_t threads;    /* 0 until config_finish: the CPU quota */
     int64_t memory;     /* bytes; 0 until config_finish: three quarters of the machine's */
     int64_t max_body;   /* bytes */
+    double grace;       /* seconds that work may take to finish after SIGTERM */
     double timeout;     /* seconds, for the body to arrive, and again for the work */
     const char *store;  /* a URL */
     int64_t job_queue;  /* jobs that may be queued */

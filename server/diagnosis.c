@@ -9,6 +9,7 @@
 /* The error's code tells why the work stopped: the engine knows only that it was told to. */
 struct progress {
     const struct diagnosis_call *call;
+    double deadline;
     enum stability_code reason;
 };
 
@@ -19,7 +20,7 @@ static bool check_progress(void *context, const char *stage, int64_t done, int64
     if (call->progress != NULL && stage != NULL) {
         call->progress(call->context, stage, done, total);
     }
-    if (call->deadline > 0 && clock_seconds() > call->deadline) {
+    if (progress->deadline > 0 && clock_seconds() > progress->deadline) {
         progress->reason = STABILITY_ERROR_DEADLINE;
     } else if (call->wanted != NULL && !call->wanted(call->context)) {
         progress->reason = STABILITY_ERROR_CANCELLED;
@@ -30,10 +31,11 @@ static bool check_progress(void *context, const char *stage, int64_t done, int64
 static bool fail_stopped(const struct progress *progress, struct stability_error *error)
 {
     *error = (struct stability_error){0};
-    return stability_fail(error, progress->reason, NULL,
-                          progress->reason == STABILITY_ERROR_DEADLINE
-                              ? "the deadline passed before the work was done; it was stopped"
-                              : "the client went away; the work was stopped");
+    return stability_fail(
+        error, progress->reason, NULL,
+        progress->reason == STABILITY_ERROR_DEADLINE
+            ? "the deadline passed before the work was done; it was stopped"
+            : "the work was stopped: nobody waits for it any more, or the server shuts down");
 }
 
 static bool write_report(const struct report_choice *choice, const struct format *format,
@@ -75,29 +77,11 @@ static bool format_report(const struct diagnosis_call *call, const struct stabil
                                      "there is no memory to write the report");
 }
 
-/* Takes the bytes of a piece of work from the budget. */
-static bool reserve(const struct diagnosis_call *call, int64_t bytes, struct stability_error *error)
-{
-    if (call->memory == NULL || budget_reserve(call->memory, bytes)) {
-        return true;
-    }
-    return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
-                          "the work needs %lld bytes of memory, and other requests leave less free of %lld",
-                          (long long)bytes, (long long)call->memory->total);
-}
-
-static void release(const struct diagnosis_call *call, int64_t bytes)
-{
-    if (call->memory != NULL) {
-        budget_release(call->memory, bytes);
-    }
-}
-
 static bool run_plan(const struct diagnosis_call *call, const struct stability_plan *plan,
-                     struct diagnosis *diagnosis)
+                     struct claim *claim, struct diagnosis *diagnosis)
 {
     int64_t bytes = stability_plan_bytes(plan);
-    if (!reserve(call, bytes, &diagnosis->error)) {
+    if (!claim_take(claim, bytes, &diagnosis->error)) {
         return false;
     }
     double started = clock_seconds();
@@ -108,17 +92,17 @@ static bool run_plan(const struct diagnosis_call *call, const struct stability_p
     }
     bool done = report != NULL && format_report(call, report, diagnosis);
     stability_report_free(report);
-    release(call, bytes);
+    claim_return(claim, bytes);
     return done;
 }
 
 static bool run_diagnose(const struct diagnosis_call *call, const struct input_request *input,
-                         struct diagnosis *diagnosis)
+                         struct claim *claim, struct diagnosis *diagnosis)
 {
     double started = clock_seconds();
     struct stability_plan *plan = stability_plan_new(&input->request, &diagnosis->error);
     diagnosis->compute_seconds = clock_seconds() - started;
-    bool done = plan != NULL && run_plan(call, plan, diagnosis);
+    bool done = plan != NULL && run_plan(call, plan, claim, diagnosis);
     stability_plan_free(plan);
     return done;
 }
@@ -154,12 +138,12 @@ static bool format_gradcheck(const struct diagnosis_call *call,
 }
 
 static bool run_gradcheck(const struct diagnosis_call *call, const struct input_request *input,
-                          struct diagnosis *diagnosis)
+                          struct claim *claim, struct diagnosis *diagnosis)
 {
     struct stability_gradcheck_options options = input->gradcheck;
     options.threads = call->threads;
     int64_t bytes = stability_gradcheck_bytes(&input->request, &options, &diagnosis->error);
-    if (bytes < 0 || !reserve(call, bytes, &diagnosis->error)) {
+    if (bytes < 0 || !claim_take(claim, bytes, &diagnosis->error)) {
         return false;
     }
     double started = clock_seconds();
@@ -168,37 +152,55 @@ static bool run_gradcheck(const struct diagnosis_call *call, const struct input_
     diagnosis->compute_seconds = clock_seconds() - started;
     bool done = report != NULL && format_gradcheck(call, report, diagnosis);
     stability_gradcheck_report_free(report);
-    release(call, bytes);
+    claim_return(claim, bytes);
     return done;
+}
+
+/* What the request itself allows counts from the same moment as the server's limit. */
+static void shorten_deadline(struct progress *progress, double started, double timeout)
+{
+    double deadline = started + timeout;
+    if (timeout > 0 && (progress->deadline == 0 || deadline < progress->deadline)) {
+        progress->deadline = deadline;
+    }
+}
+
+static bool run_input(const struct diagnosis_call *call, struct input_request *input,
+                      struct progress *progress, struct claim *claim, struct diagnosis *diagnosis)
+{
+    input->request.options.limits = call->limits;
+    input->request.options.progress = check_progress;
+    input->request.options.progress_context = progress;
+    return call->purpose == INPUT_GRADCHECK ? run_gradcheck(call, input, claim, diagnosis)
+                                            : run_diagnose(call, input, claim, diagnosis);
 }
 
 static bool run_request(const struct diagnosis_call *call, struct progress *progress,
                         struct diagnosis *diagnosis)
 {
+    struct claim claim = {.budget = call->memory, .beside = call->held};
+    struct input_body body = call->body;
     double started = clock_seconds();
-    struct input_request *input = input_request_parse(&call->body, call->purpose, &call->limits,
-                                                      &diagnosis->position, &diagnosis->error);
+    body.claim = &claim;
+    struct input_request *input =
+        input_request_parse(&body, call->purpose, &call->limits, &diagnosis->position, &diagnosis->error);
     diagnosis->parse_seconds = clock_seconds() - started;
-    if (input == NULL) {
-        return false;
+    bool done = false;
+    if (input != NULL) {
+        shorten_deadline(progress, call->started > 0 ? call->started : started, input->timeout);
+        done = run_input(call, input, progress, &claim, diagnosis);
+        input_request_free(input);
     }
-    input->request.options.limits = call->limits;
-    input->request.options.progress = check_progress;
-    input->request.options.progress_context = progress;
-    bool done = call->purpose == INPUT_GRADCHECK ? run_gradcheck(call, input, diagnosis)
-                                                 : run_diagnose(call, input, diagnosis);
-    input_request_free(input);
+    claim_release(&claim);
     return done;
 }
 
 bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosis)
 {
-    if (call->purpose == INPUT_GRADCHECK && !gradcheck_has_format(call->choice.format)) {
-        return stability_fail(&diagnosis->error, STABILITY_ERROR_NOT_ACCEPTABLE, NULL,
-                              "a gradient check is not written as '%s' (there are json, text)",
-                              call->choice.format->name);
+    if (call->purpose == INPUT_GRADCHECK && !gradcheck_check_format(call->choice.format, &diagnosis->error)) {
+        return false;
     }
-    struct progress progress = {call, STABILITY_OK};
+    struct progress progress = {call, call->deadline, STABILITY_OK};
     if (check_progress(&progress, NULL, 0, 0) && run_request(call, &progress, diagnosis)) {
         return true;
     }

@@ -18,6 +18,8 @@ struct diagnosis_call {
     struct stability_limits limits;
     struct metrics *metrics;       /* that count what came of it; NULL: none */
     struct budget *memory;         /* from which the work's memory is taken; NULL: as much as it likes */
+    int64_t held;                  /* bytes of it that the request holds already, its body's */
+    double started;                /* clock_seconds() from which options.timeout_s counts; 0: the parsing */
     double deadline;               /* clock_seconds() after which the work stops; 0: never */
     bool (*wanted)(void *context); /* false: nobody waits for the report any more; may be NULL */
     /* Told of every step of the work, by one thread at a time; may be NULL. */

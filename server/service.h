@@ -24,6 +24,7 @@ struct service {
     struct access *access;
     struct metrics *metrics;
     atomic_bool draining; /* nothing new is accepted */
+    atomic_bool stopping; /* what is running stops */
 };
 
 #endif

@@ -3,6 +3,7 @@
 #define CORE_INITS_OPS_H
 
 #include "core/attributes.h"
+#include "core/init.h"
 
 #include <math.h>
 
@@ -13,7 +14,11 @@ struct draw {
     int64_t count;   /* elements; not 0 */
     uint64_t stream; /* for core/random.h */
     void *workspace;
+    const struct init_question *question; /* NULL: nobody is asked */
 };
+
+/* Whether the work goes on: a scheme that takes long asks now and then. */
+bool draw_proceeds(const struct draw *draw);
 
 struct init_ops {
     const struct stability_attribute *arguments;
@@ -24,7 +29,8 @@ struct init_ops {
      * NULL: none. */
     bool (*check)(const void *arguments, const struct stability_shape *shape, char *message, size_t size);
     size_t (*workspace)(const struct stability_shape *shape); /* bytes; NULL: none */
-    void (*prepare)(const struct draw *draw);                 /* fills the workspace; NULL: nothing to do */
+    /* Fills the workspace; false where the work was stopped. NULL: nothing to do. */
+    bool (*prepare)(const struct draw *draw);
     /* Elements first, first + 1, ... of the tensor in row-major order. */
     void (*fill)(const struct draw *draw, int64_t first, size_t count, double *values);
     /* Set where the scheme draws integers. */

@@ -93,13 +93,15 @@ static void reflect(double *vector, const double *mirror, double factor, int64_t
 
 /* The reflections applied to the unit vectors, the last first: vector i is 0 before its i-th element until
  * its own reflection is due. */
-static void prepare(const struct draw *draw)
+static bool prepare(const struct draw *draw)
 {
     struct matrix matrix = matrix_of(draw->shape);
     double *vectors = draw->workspace;
     double *mirror = vectors + matrix.count * matrix.length;
     memset(vectors, 0, (size_t)(matrix.count * matrix.length) * sizeof *vectors);
     for (int64_t i = matrix.count - 1; i >= 0; i--) {
+        if (!draw_proceeds(draw))
+            return false;
         int64_t rest = matrix.length - i;
         double sign = draw_mirror(draw, i, mirror, rest);
         double factor = 2.0 / dot(mirror, mirror, rest);
@@ -109,6 +111,7 @@ static void prepare(const struct draw *draw)
         for (int64_t k = i; k < matrix.length; k++)
             vectors[i * matrix.length + k] *= sign;
     }
+    return true;
 }
 
 static void fill(const struct draw *draw, int64_t first, size_t count, double *values)

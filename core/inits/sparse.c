@@ -30,7 +30,7 @@ static unsigned char *mask_of(const struct draw *draw)
 }
 
 /* The first `zeros` rows of a permutation drawn by Fisher and Yates's method, a new one for each column. */
-static void prepare(const struct draw *draw)
+static bool prepare(const struct draw *draw)
 {
     const struct sparse *sparse = draw->arguments;
     int64_t rows = draw->shape->sizes[0], columns = draw->shape->sizes[1];
@@ -41,7 +41,9 @@ static void prepare(const struct draw *draw)
     memset(mask, 0, (size_t)draw->count);
     for (int64_t row = 0; row < rows; row++)
         order[row] = row;
-    for (int64_t column = 0; column < columns; column++)
+    for (int64_t column = 0; column < columns; column++) {
+        if (!draw_proceeds(draw))
+            return false;
         for (int64_t i = 0; i < zeros; i++) {
             uint64_t bits;
             random_bits(stream, (uint64_t)(column * rows + i), 1, &bits);
@@ -51,6 +53,8 @@ static void prepare(const struct draw *draw)
             order[i] = row;
             mask[row * columns + column] = 1;
         }
+    }
+    return true;
 }
 
 static void fill(const struct draw *draw, int64_t first, size_t count, double *values)

@@ -1,5 +1,7 @@
 #include "server/http/admission.h"
 
+#include "server/output/gradcheck.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -95,20 +97,39 @@ static int64_t announced_length(const struct exchange *exchange)
 static bool check_length(struct exchange *exchange)
 {
     int64_t limit = exchange->request.service->config->max_body;
-    return exchange->body_length <= limit ||
-           stability_fail(&exchange->error, STABILITY_ERROR_BODY_TOO_LARGE, NULL,
-                          "the body has %lld bytes, and the limit is %lld", (long long)exchange->body_length,
-                          (long long)limit);
+    if (exchange->body_length > limit) {
+        return stability_fail(&exchange->error, STABILITY_ERROR_BODY_TOO_LARGE, NULL,
+                              "the body has %lld bytes, and the limit is %lld",
+                              (long long)exchange->body_length, (long long)limit);
+    }
+    return true;
+}
+
+/* Whether there is memory for the body now. It is taken as the body arrives: whoever only announces one keeps
+ * nothing from others. */
+static bool check_memory(struct exchange *exchange)
+{
+    int64_t length = exchange->body_length;
+    if (length <= 0 || !(exchange->route->traits & ROUTE_BODY)) {
+        return true;
+    }
+    struct claim claim = {.budget = &exchange->request.service->memory};
+    bool fits = claim_take(&claim, length, &exchange->error);
+    claim_release(&claim);
+    return fits;
 }
 
 static bool choose_format(struct exchange *exchange)
 {
     struct report_choice *choice = &exchange->request.choice;
     const char *accept = find_header(exchange, MHD_HTTP_HEADER_ACCEPT);
+    bool gradcheck = exchange->route->traits & ROUTE_GRADCHECK;
     exchange->request.format_named =
         choice->format != NULL || (accept != NULL && strcmp(accept, "*/*") != 0 && accept[0] != '\0');
     if (choice->format == NULL) {
-        choice->format = format_accept(accept);
+        choice->format = format_accept(accept, gradcheck ? gradcheck_has_format : NULL);
+    } else if (gradcheck && !gradcheck_check_format(choice->format, &exchange->error)) {
+        return false;
     }
     return choice->format != NULL ||
            stability_fail(&exchange->error, STABILITY_ERROR_NOT_ACCEPTABLE, NULL,
@@ -202,5 +223,5 @@ bool admission_check(struct exchange *exchange, const char *method)
         (!check_media_type(exchange) || !check_encoding(exchange))) {
         return false;
     }
-    return check_length(exchange);
+    return check_length(exchange) && check_memory(exchange);
 }

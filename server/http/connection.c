@@ -20,12 +20,19 @@ void http_server_enter(struct http_server *server)
     pthread_mutex_unlock(&server->mutex);
 }
 
-void http_server_leave(struct http_server *server)
+void http_server_begin_work(struct http_server *server)
 {
     pthread_mutex_lock(&server->mutex);
-    if (--server->in_flight == 0) {
-        pthread_cond_broadcast(&server->idle);
-    }
+    server->working++;
+    pthread_mutex_unlock(&server->mutex);
+}
+
+void http_server_leave(struct http_server *server, bool work)
+{
+    pthread_mutex_lock(&server->mutex);
+    server->in_flight--;
+    server->working -= work;
+    pthread_cond_broadcast(&server->ended);
     pthread_mutex_unlock(&server->mutex);
 }
 

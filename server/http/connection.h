@@ -23,8 +23,9 @@ struct http_server {
     struct MHD_Daemon *daemon;
     int listener;
     pthread_mutex_t mutex;
-    pthread_cond_t idle; /* in_flight became 0 */
-    int in_flight;       /* requests whose header was accepted and whose response is not yet sent */
+    pthread_cond_t ended; /* one of the numbers below became less */
+    int in_flight;        /* requests whose header was accepted and whose response is not yet sent */
+    int working;          /* of these, those of heavy routes */
 };
 
 struct connection {
@@ -42,9 +43,10 @@ double http_header_seconds(const struct http_server *server);
 void connection_send(const struct connection *connection, const void *bytes, size_t count);
 void connection_finish(const struct connection *connection);
 
-/* Counts requests in flight. */
+/* Counts requests in flight, and those that are work. */
 void http_server_enter(struct http_server *server);
-void http_server_leave(struct http_server *server);
+void http_server_begin_work(struct http_server *server);
+void http_server_leave(struct http_server *server, bool work);
 
 /* libmicrohttpd's callback; `closure` is a struct http_server. */
 void connection_notify(void *closure, struct MHD_Connection *handle, void **socket_context,

@@ -132,6 +132,10 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
         return reply(exchange, true);
     }
     if (admission_check(exchange, method)) {
+        if (exchange->route->traits & ROUTE_HEAVY) {
+            http_server_begin_work(exchange->connection->server);
+            exchange->counted = true;
+        }
         return MHD_YES;
     }
     /* libmicrohttpd closes a connection whose request is answered here, which a request without a body need
@@ -167,7 +171,7 @@ static void collect(struct exchange *exchange, const char *bytes, size_t count)
 static bool is_wanted(void *context)
 {
     struct exchange *exchange = context;
-    return !atomic_load(&exchange->abandoned);
+    return !atomic_load(&exchange->abandoned) && !atomic_load(&exchange->request.service->stopping);
 }
 
 /* A body that came encoded is decoded here, by the thread that does the work; one of a job stays as it is. */
@@ -192,7 +196,9 @@ static void run_handler(struct exchange *exchange)
         exchange->request.body = body->data == NULL ? empty : body->data;
         exchange->request.body_length = body->length;
         exchange->request.boundary = exchange->boundary[0] != '\0' ? exchange->boundary : NULL;
+        exchange->request.received = exchange->complete;
         exchange->request.deadline = exchange->complete + timeout_of(exchange);
+        exchange->request.held = exchange->body.reserved;
         exchange->request.wanted = is_wanted;
         exchange->request.context = exchange;
         exchange->request.async ? route_submit(&exchange->request, &exchange->response)
@@ -209,15 +215,27 @@ static bool waits_for_store(const struct exchange *exchange)
     return (exchange->route->traits & ROUTE_STORE) || exchange->request.async;
 }
 
-/* Hands the connection back to libmicrohttpd, whose thread may free the exchange from then on. */
+static struct pool *pool_of(const struct exchange *exchange)
+{
+    struct service *service = exchange->request.service;
+    return waits_for_store(exchange) ? service->store_pool : service->pool;
+}
+
+/* Hands the connection back to libmicrohttpd, whose thread may free the exchange as soon as the watch, which
+ * is locked, is not any more. */
 static void resume(struct exchange *exchange)
 {
-    struct MHD_Connection *handle = exchange->handle;
-    watch_lock(watch_of(exchange));
     watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
-    exchange->phase = EXCHANGE_REPLY;
-    watch_unlock(watch_of(exchange));
-    MHD_resume_connection(handle);
+    enter_phase(exchange, EXCHANGE_REPLY, INFINITY);
+    MHD_resume_connection(exchange->handle);
+}
+
+static void finish_work(struct exchange *exchange)
+{
+    struct watch *watch = watch_of(exchange);
+    watch_lock(watch);
+    resume(exchange);
+    watch_unlock(watch);
 }
 
 static void run_job(struct job *job)
@@ -229,17 +247,16 @@ static void run_job(struct job *job)
     }
     http_response_timing(&exchange->response, "queue", waited);
     run_handler(exchange);
-    resume(exchange);
+    finish_work(exchange);
 }
 
 static void submit(struct exchange *exchange)
 {
-    struct service *service = exchange->request.service;
-    struct pool *pool = waits_for_store(exchange) ? service->store_pool : service->pool;
+    struct pool *pool = pool_of(exchange);
     exchange->job.run = run_job;
     exchange->submitted = clock_seconds();
     watch_lock(watch_of(exchange));
-    exchange->phase = EXCHANGE_WORK;
+    enter_phase(exchange, EXCHANGE_WORK, exchange->complete + timeout_of(exchange));
     watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
     watch_unlock(watch_of(exchange));
     MHD_suspend_connection(exchange->handle);
@@ -249,7 +266,7 @@ static void submit(struct exchange *exchange)
     stability_fail(&exchange->error, STABILITY_ERROR_QUEUE_FULL, NULL, "the queue of requests is full");
     refuse(exchange);
     held_release(&exchange->body);
-    resume(exchange);
+    finish_work(exchange);
 }
 
 /* The body is there. */
@@ -283,7 +300,7 @@ static enum MHD_Result finish(struct exchange *exchange)
         submit(exchange);
         return MHD_YES;
     case EXCHANGE_REPLY:
-        return is_wanted(exchange) ? reply(exchange, false) : MHD_NO;
+        return atomic_load(&exchange->abandoned) ? MHD_NO : reply(exchange, false);
     default:
         return MHD_NO;
     }
@@ -331,15 +348,32 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     http_response_free(&exchange->response);
     free(exchange->parsed);
     if (exchange->accepted) {
-        http_server_leave(server);
+        http_server_leave(server, exchange->counted);
     }
     free(exchange);
     *context = NULL;
 }
 
+/* Ends work that has not begun. What has begun ends by itself: it asks whether it is wanted, and in time. The
+ * watch is locked. */
+static void withdraw(struct exchange *exchange, enum stability_code code, const char *message)
+{
+    if (pool_withdraw(pool_of(exchange), &exchange->job)) {
+        stability_fail(&exchange->error, code, NULL, "%s", message);
+        refuse(exchange);
+        held_release(&exchange->body);
+        resume(exchange);
+    }
+}
+
 void exchange_expired(struct watched *watched)
 {
     struct exchange *exchange = ((struct connection *)watched)->exchange;
+    if (exchange != NULL && exchange->phase == EXCHANGE_WORK) {
+        withdraw(exchange, STABILITY_ERROR_DEADLINE,
+                 "the deadline passed while the request waited for others");
+        return;
+    }
     if (exchange == NULL || exchange->phase >= EXCHANGE_REPLY) {
         shutdown(watched->descriptor, SHUT_RDWR);
         return;
@@ -363,6 +397,7 @@ void exchange_left(struct watched *watched, bool reset)
     }
     if (reset) {
         atomic_store(&exchange->abandoned, true);
+        withdraw(exchange, STABILITY_ERROR_CANCELLED, "the client went away");
     } else if (!exchange->is_http10) {
         connection_send(exchange->connection, probe, sizeof(probe) - 1);
     }

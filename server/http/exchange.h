@@ -33,6 +33,7 @@ struct exchange {
     const struct route *route;
     bool begun;    /* the first callback has been */
     bool accepted; /* counted as in flight */
+    bool counted;  /* counted as work */
     bool is_http10;
     atomic_bool abandoned; /* the client has gone */
     struct stability_error error;

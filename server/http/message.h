@@ -30,7 +30,9 @@ struct http_request {
     bool async;                    /* it is to become a job */
     enum encoding encoding;        /* of the body, which a job's is left in */
     const char *key;               /* Idempotency-Key of a job; NULL: none */
+    double received;               /* clock_seconds() when the body was there */
     double deadline;               /* clock_seconds() */
+    int64_t held;                  /* bytes of the memory budget that the body takes */
     bool (*wanted)(void *context); /* false: the client has gone */
     /* Told how far the work is; may be NULL. */
     void (*progress)(void *context, const char *stage, int64_t done, int64_t total);

@@ -2,6 +2,7 @@
 
 #include "server/http/server.h"
 
+#include "server/clock.h"
 #include "server/http/exchange.h"
 #include "server/http/tls.h"
 #include "server/log.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HTTP_THREADS 2
@@ -138,7 +140,7 @@ static void release(struct http_server *server)
     if (server->listener >= 0) {
         close(server->listener);
     }
-    pthread_cond_destroy(&server->idle);
+    pthread_cond_destroy(&server->ended);
     pthread_mutex_destroy(&server->mutex);
     free(server);
 }
@@ -147,6 +149,16 @@ bool http_server_reload(struct http_server *server, struct stability_error *erro
 {
     const struct config *config = server->service->config;
     return config->tls_cert == NULL || tls_load(config->tls_cert, config->tls_key, error);
+}
+
+/* A condition whose timed waits nobody shifts by setting the clock. */
+static void start_clock(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
 }
 
 struct http_server *http_server_new(struct service *service, struct stability_error *error)
@@ -158,7 +170,7 @@ struct http_server *http_server_new(struct service *service, struct stability_er
     }
     server->service = service;
     pthread_mutex_init(&server->mutex, NULL);
-    pthread_cond_init(&server->idle, NULL);
+    start_clock(&server->ended);
     server->listener = http_server_reload(server, error) ? open_listener(service->config, error) : -1;
     server->watch = server->listener < 0 ? NULL : watch_new(&watch_events, error);
     if (server->watch == NULL || !start_daemon(server, error)) {
@@ -184,19 +196,46 @@ const char *http_server_url(const struct http_server *server, char url[HTTP_URL_
     return url;
 }
 
-void http_server_drain(struct http_server *server)
+/* Waits until a number is 0, or `seconds` have passed; then false. */
+static bool wait_for_none(struct http_server *server, const int *number, double seconds)
+{
+    struct timespec end;
+    double until = clock_seconds() + seconds;
+    end.tv_sec = (time_t)until;
+    end.tv_nsec = (long)((until - (double)end.tv_sec) * 1e9);
+    pthread_mutex_lock(&server->mutex);
+    int failure = 0;
+    while (*number > 0 && failure == 0) {
+        failure = pthread_cond_timedwait(&server->ended, &server->mutex, &end);
+    }
+    bool none = *number == 0;
+    pthread_mutex_unlock(&server->mutex);
+    return none;
+}
+
+/* libmicrohttpd ends the process where it is stopped while a connection is put aside. */
+static void wait_for_work_to_stop(struct http_server *server)
+{
+    while (pool_running(server->service->pool) > 0 || pool_waiting(server->service->pool) > 0) {
+        wait_for_none(server, &server->working, 0.05);
+    }
+}
+
+bool http_server_drain(struct http_server *server)
 {
     if (server == NULL) {
-        return;
+        return true;
     }
+    bool finished = wait_for_none(server, &server->working, server->service->config->grace);
     MHD_quiesce_daemon(server->daemon);
     /* Else the kernel would go on to greet clients that nobody serves. */
     shutdown(server->listener, SHUT_RDWR);
-    pthread_mutex_lock(&server->mutex);
-    while (server->in_flight > 0) {
-        pthread_cond_wait(&server->idle, &server->mutex);
+    if (!finished) {
+        atomic_store(&server->service->stopping, true);
+        wait_for_work_to_stop(server);
     }
-    pthread_mutex_unlock(&server->mutex);
+    wait_for_none(server, &server->in_flight, finished ? HTTP_LINGER_SECONDS : 1);
     MHD_stop_daemon(server->daemon);
     release(server);
+    return finished;
 }

@@ -21,8 +21,10 @@ bool http_server_reload(struct http_server *server, struct stability_error *erro
 #define HTTP_URL_SIZE 80
 const char *http_server_url(const struct http_server *server, char url[HTTP_URL_SIZE]);
 
-/* Accepts no further connections, waits until every request that was accepted is answered, then stops and
- * frees the server. The service must be draining already. NULL is fine. */
-void http_server_drain(struct http_server *server);
+/* Waits until the work that was accepted is answered, for the grace time at most; then accepts no further
+ * connections, stops what is still running, and frees the server. Until then it goes on to answer: that it
+ * drains, to whoever asks for work or for its readiness. The service must be draining already. False where
+ * work had to be stopped. NULL is fine. */
+bool http_server_drain(struct http_server *server);
 
 #endif

@@ -5,6 +5,9 @@
 
 #include <inttypes.h>
 
+/* What jansson makes of a byte, at most. */
+#define BYTES_PER_STRUCTURE_BYTE 24
+
 /* The scan has checked the grammar: a structure that can't be loaded has a key twice, or needs more memory
  * than there is. */
 static bool load_failed(const char *text, size_t length, const json_error_t *problem,
@@ -32,6 +35,10 @@ bool document_load(struct document *document, const char *text, size_t length,
         if (offset != SIZE_MAX) {
             *where = position_at(text, offset);
         }
+        return false;
+    }
+    int64_t loaded = (int64_t)structure->length * BYTES_PER_STRUCTURE_BYTE;
+    if (document->scan.claim != NULL && !claim_take(document->scan.claim, loaded, error)) {
         return false;
     }
     json_error_t problem = {0}; /* jansson leaves it unset where memory fails */

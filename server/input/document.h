@@ -12,8 +12,9 @@ struct document {
     json_t *structure;
 };
 
-/* Loads `text` into *document, which was zeroed. It refers to the text. False on error; *where is known where
- * the error is in one place of the text. Either way document_free releases it. */
+/* Loads `text` into *document, which was zeroed but for its scan's claim. It refers to the text. False on
+ * error; *where is known where the error is in one place of the text. Either way document_free releases it.
+ */
 bool document_load(struct document *document, const char *text, size_t length,
                    const struct stability_limits *limits, struct input_position *where,
                    struct stability_error *error);

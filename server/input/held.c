@@ -1,18 +1,14 @@
 #include "server/input/held.h"
 
+#include <stability/tensor.h>
+
 #include <stdlib.h>
 
 #define SMALLEST_CAPACITY 65536
 #define DECODED_PIECE 65536
 
-static bool fail_without_memory(struct stability_error *error)
-{
-    return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
-                          "other requests leave no memory for the body");
-}
-
 /* Makes room for `count` further bytes: doubling, up to the `most` that there can be; -1: unknown. */
-static bool grow(struct held_bytes *held, size_t count, int64_t most)
+static bool grow(struct held_bytes *held, size_t count, int64_t most, struct stability_error *error)
 {
     struct buffer *buffer = &held->buffer;
     size_t needed = buffer->length + count;
@@ -23,20 +19,27 @@ static bool grow(struct held_bytes *held, size_t count, int64_t most)
     if (most >= 0 && capacity > (size_t)most) {
         capacity = (size_t)most;
     }
-    capacity = capacity > needed ? capacity : needed;
-    int64_t missing = (int64_t)capacity - held->reserved;
-    if (!budget_reserve(held->memory, missing)) {
+    capacity = (capacity > needed ? capacity : needed) + 1;
+    struct claim claim = {.budget = held->memory, .bytes = held->reserved};
+    if (!claim_take(&claim, (int64_t)(capacity - buffer->capacity), error)) {
         return false;
     }
-    held->reserved += missing;
-    return buffer_reserve(buffer, capacity - buffer->length);
+    held->reserved = claim.bytes;
+    char *data = realloc(buffer->data, capacity);
+    if (data == NULL) {
+        return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "there is no memory for the body");
+    }
+    stability_prefer_huge_pages(data, capacity);
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return true;
 }
 
 bool held_append(struct held_bytes *held, const char *bytes, size_t count, int64_t most,
                  struct stability_error *error)
 {
-    if (!grow(held, count, most)) {
-        return fail_without_memory(error);
+    if (!grow(held, count, most, error)) {
+        return false;
     }
     buffer_append(&held->buffer, bytes, count);
     return true;
@@ -68,10 +71,8 @@ static bool decode_all(struct held_bytes *held, struct decoder *decoder, struct 
     struct buffer *buffer = &held->buffer;
     size_t count = 1;
     while (count > 0) {
-        if (!grow(held, DECODED_PIECE, -1)) {
-            return fail_without_memory(error);
-        }
-        if (!decoder_read(decoder, buffer->data + buffer->length, DECODED_PIECE, &count, error)) {
+        if (!grow(held, DECODED_PIECE, -1, error) ||
+            !decoder_read(decoder, buffer->data + buffer->length, DECODED_PIECE, &count, error)) {
             return false;
         }
         buffer->length += count;

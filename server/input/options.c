@@ -253,6 +253,7 @@ static bool read_gradcheck(struct reader *reader, const char *name, const struct
         {"thresholds", read_thresholds, offsetof(struct input_request, request.options), false},           \
         {"init", read_init, OPTION(init), false},                                                          \
         {"learning_rate", read_learning_rate, offsetof(struct input_request, request.options), false},     \
+        {"timeout_s", read_positive, offsetof(struct input_request, timeout), false},                      \
     {                                                                                                      \
         "analyses", read_analyses, offsetof(struct input_request, request.options), false                  \
     }

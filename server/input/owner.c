@@ -11,13 +11,19 @@ struct owned {
     _Alignas(max_align_t) unsigned char bytes[];
 };
 
-void *owner_allocate(struct owner *owner, size_t count, size_t size)
+void *owner_allocate(struct owner *owner, size_t count, size_t size, struct stability_error *error)
 {
     if (size != 0 && count > (PTRDIFF_MAX - sizeof(struct owned)) / size) {
+        owner_out_of_memory(error);
         return NULL;
     }
-    struct owned *owned = calloc(1, sizeof *owned + count * size);
+    size_t total = sizeof(struct owned) + count * size;
+    if (owner->claim != NULL && !claim_take(owner->claim, (int64_t)total, error)) {
+        return NULL;
+    }
+    struct owned *owned = calloc(1, total);
     if (owned == NULL) {
+        owner_out_of_memory(error);
         return NULL;
     }
     stability_prefer_huge_pages(owned, count * size);
@@ -26,9 +32,9 @@ void *owner_allocate(struct owner *owner, size_t count, size_t size)
     return owned->bytes;
 }
 
-char *owner_text(struct owner *owner, const char *text, size_t length)
+char *owner_text(struct owner *owner, const char *text, size_t length, struct stability_error *error)
 {
-    char *copy = owner_allocate(owner, length + 1, 1);
+    char *copy = owner_allocate(owner, length + 1, 1, error);
     if (copy != NULL) {
         memcpy(copy, text, length);
     }

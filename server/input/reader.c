@@ -37,11 +37,6 @@ bool reader_fail(struct reader *reader, enum stability_code code, const char *fo
     return false;
 }
 
-bool reader_out_of_memory(struct reader *reader)
-{
-    return owner_out_of_memory(reader->error);
-}
-
 bool reader_expected(struct reader *reader, const char *expected, const struct node *found)
 {
     char description[NODE_DESCRIPTION];
@@ -59,11 +54,7 @@ bool reader_unknown(struct reader *reader, const char *what, const char *name, c
 
 void *reader_allocate(struct reader *reader, size_t count, size_t size)
 {
-    void *memory = owner_allocate(reader->owner, count, size);
-    if (memory == NULL) {
-        reader_out_of_memory(reader);
-    }
-    return memory;
+    return owner_allocate(reader->owner, count, size, reader->error);
 }
 
 static bool unknown_member(struct reader *reader, const char *name, const char *what,
@@ -120,8 +111,9 @@ bool reader_text(struct reader *reader, const struct node *node, const char **te
     if (node->kind != NODE_TEXT) {
         return reader_expected(reader, "a string", node);
     }
-    *text = node->json != NULL ? node->text : owner_text(reader->owner, node->text, node->length);
-    return *text != NULL || reader_out_of_memory(reader);
+    *text =
+        node->json != NULL ? node->text : owner_text(reader->owner, node->text, node->length, reader->error);
+    return *text != NULL;
 }
 
 bool reader_count(struct reader *reader, const struct node *node, int64_t *count)

@@ -56,7 +56,6 @@ void reader_leave(struct reader *reader, size_t mark);
 /* These record an error at the pointer and return false. */
 bool reader_fail(struct reader *reader, enum stability_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-bool reader_out_of_memory(struct reader *reader);
 /* "expected `expected`, found …" */
 bool reader_expected(struct reader *reader, const char *expected, const struct node *found);
 /* "unknown `what` 'name'", with the nearest of `known`, which ends with NULL. The pointer must be at it. */

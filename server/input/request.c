@@ -105,6 +105,8 @@ struct input_request *input_request_parse(const struct input_body *body, enum in
         return NULL;
     }
     request->storage = storage;
+    storage->owner.claim = body->claim;
+    storage->document.scan.claim = body->claim;
     if (!parse(body, purpose, limits, request, where, error)) {
         input_request_free(request);
         return NULL;

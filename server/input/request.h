@@ -3,6 +3,7 @@
 #define SERVER_INPUT_REQUEST_H
 
 #include "server/input/position.h"
+#include "server/jobs/budget.h"
 
 #include <stability/gradcheck.h>
 
@@ -16,12 +17,14 @@ struct input_body {
     size_t length;
     char *weights; /* a safetensors file; NULL: weights are in the JSON, if anywhere */
     size_t weights_length;
+    struct claim *claim; /* that pays for what is made of the bytes; NULL: none */
 };
 
 struct input_request {
     struct stability_request request; /* what it points to is freed with it */
     struct stability_tensors gradients;
     struct stability_gradcheck_options gradcheck;
+    double timeout; /* seconds that the work may take; 0: the request does not say */
     struct input_storage *storage;
 };
 

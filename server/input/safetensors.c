@@ -117,10 +117,10 @@ static bool read_tensor(struct reader *reader, const char *name, const struct no
         return false;
     }
     struct stability_named_tensor *item = &file->items[file->count];
-    item->name = owner_text(reader->owner, name, strlen(name));
+    item->name = owner_text(reader->owner, name, strlen(name), reader->error);
     item->tensor = (struct stability_tensor){.dtype = parts.dtype, .shape = parts.shape};
     file->spans[file->count++] = (struct span){parts.span.begin, parts.span.end, item};
-    return item->name != NULL || reader_out_of_memory(reader);
+    return item->name != NULL;
 }
 
 static bool check_metadatum(struct reader *reader, const char *name, const struct node *node, void *target)
@@ -216,7 +216,7 @@ static bool fail_header(const struct stability_error *problem, struct stability_
 static bool read_checked(char *header, size_t header_length, const struct stability_limits *limits,
                          struct owner *owner, struct file *file, struct stability_error *error)
 {
-    struct document document = {0};
+    struct document document = {.scan.claim = owner->claim};
     struct stability_error problem = {0};
     struct input_position where;
     struct reader reader = {

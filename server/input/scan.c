@@ -227,6 +227,15 @@ static int64_t value_limit(const struct stability_limits *limits)
     return VALUES_AT_LEAST + VALUES_PER_LAYER * limits->layers;
 }
 
+static void return_rest(struct scan *scan)
+{
+    if (scan->claim != NULL) {
+        claim_return(scan->claim,
+                     (int64_t)((scan->number_capacity - scan->number_count) * sizeof *scan->numbers));
+    }
+    scan->number_capacity = scan->number_count;
+}
+
 bool scan_body(const char *body, size_t length, const struct stability_limits *limits, struct scan *scan,
                size_t *offset, struct stability_error *error)
 {
@@ -243,6 +252,7 @@ bool scan_body(const char *body, size_t length, const struct stability_limits *l
         double *exact = realloc(scan->numbers, scan->number_count * sizeof *exact);
         if (exact != NULL) {
             scan->numbers = exact;
+            return_rest(scan);
         }
     }
     return done;

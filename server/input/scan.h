@@ -9,6 +9,7 @@
 #define SERVER_INPUT_SCAN_H
 
 #include "server/buffer.h"
+#include "server/jobs/budget.h"
 
 #include <stability/request.h>
 
@@ -42,12 +43,13 @@ struct scan {
     size_t number_count;
     size_t number_capacity;
     double *numbers;
+    struct claim *claim; /* that pays for the memory; NULL: none */
 };
 
-/* Scans a body into *scan, which was zeroed. On failure `*offset` is where in the body the problem is, or
- * SIZE_MAX where it is not in one place. Memory stays within half a byte for each byte of the body and 8 for
- * each number, a growth factor of 1.5, and what `limits->layers` allows as structure; a tensor of more than
- * `limits->elements` is an error. Either way scan_free releases it. */
+/* Scans a body into *scan, which was zeroed but for its claim. On failure `*offset` is where in the body the
+ * problem is, or SIZE_MAX where it is not in one place. Memory stays within half a byte for each byte of the
+ * body and 8 for each number, a growth factor of 1.5, and what `limits->layers` allows as structure; a tensor
+ * of more than `limits->elements` is an error. Either way scan_free releases it. */
 bool scan_body(const char *body, size_t length, const struct stability_limits *limits, struct scan *scan,
                size_t *offset, struct stability_error *error);
 void scan_free(struct scan *scan);

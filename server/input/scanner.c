@@ -102,17 +102,25 @@ bool scanner_emit(struct scanner *scanner, const char *start, const char *text, 
     return !structure->failed || scanner_out_of_memory(scanner);
 }
 
-/* Grows an array by half; returns NULL, with the array as it was, where there is no memory. */
-static void *grow(void *items, size_t *capacity, size_t at_least, size_t size)
+/* Grows an array by half; returns NULL, with the array as it was and an error, where there is no memory. */
+static void *grow(struct scanner *scanner, void *items, size_t *capacity, size_t at_least, size_t size)
 {
     size_t wanted = *capacity + *capacity / 2 + at_least;
     if (wanted > PTRDIFF_MAX / size) {
+        scanner_out_of_memory(scanner);
+        return NULL;
+    }
+    struct claim *claim = scanner->scan->claim;
+    scanner->problem = NULL;
+    if (claim != NULL && !claim_take(claim, (int64_t)((wanted - *capacity) * size), scanner->error)) {
         return NULL;
     }
     void *grown = realloc(items, wanted * size);
-    if (grown != NULL) {
-        *capacity = wanted;
+    if (grown == NULL) {
+        scanner_out_of_memory(scanner);
+        return NULL;
     }
+    *capacity = wanted;
     return grown;
 }
 
@@ -120,9 +128,9 @@ bool scanner_emit_slab(struct scanner *scanner, const char *start, const struct 
 {
     struct scan *scan = scanner->scan;
     if (scan->slab_count == scan->slab_capacity) {
-        struct slab *slabs = grow(scan->slabs, &scan->slab_capacity, 32, sizeof *slabs);
+        struct slab *slabs = grow(scanner, scan->slabs, &scan->slab_capacity, 32, sizeof *slabs);
         if (slabs == NULL) {
-            return scanner_out_of_memory(scanner);
+            return false;
         }
         scan->slabs = slabs;
     }
@@ -137,9 +145,9 @@ bool scanner_grow_numbers(struct scanner *scanner)
     struct scan *scan = scanner->scan;
     size_t expected = (size_t)(scanner->end - scanner->position) / USUAL_NUMBER_LENGTH + 64;
     size_t at_least = scan->number_capacity == 0 ? expected : 64;
-    double *numbers = grow(scan->numbers, &scan->number_capacity, at_least, sizeof *numbers);
+    double *numbers = grow(scanner, scan->numbers, &scan->number_capacity, at_least, sizeof *numbers);
     if (numbers == NULL) {
-        return scanner_out_of_memory(scanner);
+        return false;
     }
     scan->numbers = numbers;
     return true;

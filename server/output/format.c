@@ -159,7 +159,7 @@ static bool preferred(const struct preference *a, const struct preference *b)
     return a->position < b->position;
 }
 
-const struct format *format_accept(const char *accept)
+const struct format *format_accept(const char *accept, bool (*offered)(const struct format *format))
 {
     if (accept == NULL || accept[strspn(accept, " \t")] == '\0') {
         return &formats[0];
@@ -168,7 +168,8 @@ const struct format *format_accept(const char *accept)
     struct preference best_preference = {0};
     for (size_t i = 0; i < format_count(); i++) {
         struct preference preference = preference_for(formats[i].media_type, accept);
-        if (preference.thousandths > 0 && (best == NULL || preferred(&preference, &best_preference))) {
+        bool possible = preference.thousandths > 0 && (offered == NULL || offered(&formats[i]));
+        if (possible && (best == NULL || preferred(&preference, &best_preference))) {
             best = &formats[i];
             best_preference = preference;
         }

@@ -22,8 +22,9 @@ const struct format *format_find(const char *name);
 
 /* Picks the format that an Accept header (RFC 9110, section 12.5.1) prefers: by q, then by how exactly it is
  * named, then by the order in the header. NULL or nothing but blanks accepts everything, and gives the
- * default. NULL is returned where no format is acceptable; entries that are malformed count for nothing. */
-const struct format *format_accept(const char *accept);
+ * default. Formats that are not `offered` (NULL: all are) are left out. NULL is returned where no format is
+ * acceptable; entries that are malformed count for nothing. */
+const struct format *format_accept(const char *accept, bool (*offered)(const struct format *format));
 
 /* Appends `report` to `buffer` as `format` has it. False where memory does not suffice. */
 bool report_format(const struct format *format, const struct stability_report *report, struct buffer *buffer);

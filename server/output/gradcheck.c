@@ -26,6 +26,13 @@ bool gradcheck_has_format(const struct format *format)
     return find_writer(format) < WRITER_COUNT;
 }
 
+bool gradcheck_check_format(const struct format *format, struct stability_error *error)
+{
+    return gradcheck_has_format(format) ||
+           stability_fail(error, STABILITY_ERROR_NOT_ACCEPTABLE, NULL,
+                          "a gradient check is not written as '%s' (there are json, text)", format->name);
+}
+
 bool gradcheck_format(const struct format *format, const struct stability_gradcheck_report *report,
                       struct buffer *buffer)
 {

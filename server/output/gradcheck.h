@@ -8,6 +8,8 @@
 
 /* Whether a gradient check can be written in a format. */
 bool gradcheck_has_format(const struct format *format);
+/* The same, with NOT_ACCEPTABLE where it cannot. */
+bool gradcheck_check_format(const struct format *format, struct stability_error *error);
 /* Appends the report in such a format. False where memory does not suffice. */
 bool gradcheck_format(const struct format *format, const struct stability_gradcheck_report *report,
                       struct buffer *buffer);

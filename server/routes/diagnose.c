@@ -12,14 +12,18 @@ const char *diagnose_kind(enum input_purpose purpose)
 bool diagnose_request(const struct http_request *request, enum input_purpose purpose, bool keep,
                       struct diagnosis *diagnosis)
 {
+    struct pool *pool = request->service->pool;
+    int borrowed = purpose == INPUT_GRADCHECK ? pool_borrow(pool, pool_threads(pool) - 1) : 0;
     struct diagnosis_call call = {
         .purpose = purpose,
-        .threads = pool_threads(request->service->pool),
+        .threads = 1 + borrowed,
         .choice = request->choice,
         .keep = keep,
         .limits = request->service->limits,
         .metrics = request->service->metrics,
         .memory = &request->service->memory,
+        .held = request->held,
+        .started = request->received,
         .deadline = request->deadline,
         .wanted = request->wanted,
         .progress = request->progress,
@@ -31,6 +35,9 @@ bool diagnose_request(const struct http_request *request, enum input_purpose pur
                                &diagnosis->error) &&
                 diagnosis_run(&call, diagnosis);
     report_findings_free(&baseline);
+    if (borrowed > 0) {
+        pool_return(pool, borrowed);
+    }
     return done;
 }
 

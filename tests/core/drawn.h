@@ -55,7 +55,7 @@ static inline void fill(struct drawn *drawn, const struct init *init, uint64_t s
     assert_non_null(drawn->values);
     assert_non_null(workspace);
     drawn->values[drawn->count] = 12345;
-    init_fill(init, &drawn->shape, seed, name, STABILITY_FLOAT64, drawn->values, workspace);
+    init_fill(init, &drawn->shape, seed, name, STABILITY_FLOAT64, drawn->values, workspace, NULL);
     assert_true(drawn->values[drawn->count] == 12345);
     free(workspace);
 }

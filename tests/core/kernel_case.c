@@ -194,7 +194,7 @@ static void fill_parameters(struct kernel_case *kernel)
         else
             init_fill(parameter->init, &parameter->shape, 0, parameter->key, kernel->graph.kernels->dtype,
                       kernel->parameters[k].data,
-                      block(kernel, init_workspace(parameter->init, &parameter->shape)));
+                      block(kernel, init_workspace(parameter->init, &parameter->shape)), NULL);
         kernel->parameter_gradients[k] = kernel->parameters[k];
         kernel->parameter_gradients[k].data =
             parameter->row->buffer ? NULL : block(kernel, bytes_of(kernel, &kernel->parameters[k]));

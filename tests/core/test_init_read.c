@@ -17,7 +17,7 @@ static void integers(void **state)
     assert_true(low == -2 && high == 3);
     static int64_t values[10000];
     int64_t counts[5] = {0};
-    init_fill(init, &drawn->shape, 0, "target", STABILITY_INT64, values, NULL);
+    init_fill(init, &drawn->shape, 0, "target", STABILITY_INT64, values, NULL, NULL);
     for (int i = 0; i < 10000; i++) {
         assert_in_range(values[i] + 2, 0, 4);
         counts[values[i] + 2]++;
@@ -41,7 +41,7 @@ static void seeds_and_names_decide(void **state)
     fill(&other, seeded, 0, "fc2.weight");
     assert_true(drawn->values[0] != other.values[0]);
     float narrow[100];
-    init_fill(init, &drawn->shape, 7, "fc1.weight", STABILITY_FLOAT32, narrow, NULL);
+    init_fill(init, &drawn->shape, 7, "fc1.weight", STABILITY_FLOAT32, narrow, NULL, NULL);
     for (int i = 0; i < 100; i++)
         assert_true(narrow[i] == (float)drawn->values[i]);
     forget(&other);

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The life of connections and requests: keep-alive, pieces, deadlines, clients that leave, a full queue, the end."""
+import gzip
 import json
+import os
 import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 from support import (PATIENCE, Server, assert_problem, endless_model, model, request, run_tests, slow_model,
                      wait_until)
@@ -176,6 +179,86 @@ def test_work_deadline():
         server.assert_alive()
 
 
+def test_deadline_of_the_request():
+    """options.timeout_s shortens the server's limit, counts from the body's end, and never lengthens it."""
+    hasty = {**endless_model(), "options": {"timeout_s": 0.2}}
+    with Server("--timeout", "30", "--threads", "1") as server:
+        started = time.monotonic()
+        assert_problem(server.request("POST", DIAGNOSE, hasty), 504, "deadline-exceeded")
+        assert time.monotonic() - started < 20
+        assert server.request("POST", DIAGNOSE, {**model(), "options": {"timeout_s": 1000}}).status == 200
+        for bad in 0, -1, "NaN", "1", None, "Infinity":
+            assert_problem(server.request("POST", DIAGNOSE, {**model(), "options": {"timeout_s": bad}}), 422, "invalid-value",
+                           pointer="/options/timeout_s")
+    with Server("--timeout", "0.3", "--threads", "1") as server:
+        lasting = {**endless_model(), "options": {"timeout_s": 1000}}
+        assert_problem(server.request("POST", DIAGNOSE, lasting), 504, "deadline-exceeded")
+
+
+def test_deadline_while_tensors_are_drawn():
+    slow = {"type": "Linear", "in_features": 4096, "out_features": 4096, "bias": False, "init": {"weight": {"init": "orthogonal_"}}}
+    body = {"model": {"layers": [{"name": "fc", **slow}], "loss": {"type": "MSELoss"}},
+            "data": {name: {"random": "normal", "shape": [1, 4096]} for name in ("input", "target")}}
+    with Server("--timeout", "0.2", "--threads", "1") as server:
+        started = time.monotonic()
+        assert_problem(server.request("POST", DIAGNOSE, body), 504, "deadline-exceeded")
+        assert time.monotonic() - started < 10
+
+
+def test_deadline_in_the_queue():
+    """What waits is not kept waiting beyond its deadline, and leaves the queue with its client."""
+    with Server("--timeout", "2", "--threads", "1") as server, server.connect() as first, server.connect() as second, \
+            server.connect() as third:
+        for connection in first, second, third:
+            connection.send(request("POST", DIAGNOSE, endless_model()))
+        wait_until(lambda: b"stabilityd_queue_depth 2\n" in server.request("GET", "/metrics").body)
+        third.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        third.socket.close()
+        wait_until(lambda: b"stabilityd_queue_depth 1\n" in server.request("GET", "/metrics").body)
+        assert_problem(second.response(), 504, "deadline-exceeded")
+        assert_problem(first.response(), 504, "deadline-exceeded")
+
+
+def test_gradient_checks_share_the_threads():
+    """Never more threads compute than the pool has, however many checks run."""
+    body = {**endless_model()}
+    with Server("--timeout", "3", "--threads", "3") as server:
+        clients = [server.connect() for _ in range(3)]
+        most = 0
+        for connection in clients:
+            connection.send(request("POST", "/v1/gradcheck", body))
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            most = max(most, busy_threads(server.process.pid))
+        for connection in clients:
+            connection.socket.close()
+        assert most <= 3 + 1, most  # one more may have just ended its work
+
+
+def busy_threads(process):
+    """Threads that are on a processor, or wait for one, but those of the HTTP side."""
+    count = 0
+    for thread in os.listdir(f"/proc/{process}/task"):
+        try:
+            with open(f"/proc/{process}/task/{thread}/stat", encoding="ascii") as file:
+                count += file.read().rsplit(")", 1)[1].split()[0] == "R"
+        except OSError:
+            pass
+    return count
+
+
+def test_formats_of_a_gradient_check():
+    """A format that it does not have is refused before the body is sent."""
+    with Server() as server:
+        for target, accept in (("/v1/gradcheck?format=html", "*/*"), ("/v1/gradcheck", "text/html"),
+                               ("/v1/gradcheck", "application/sarif+json")):
+            with server.connect() as connection:
+                connection.send(request("POST", target, Content_Length=1000, Expect="100-continue", Accept=accept))
+                assert_problem(connection.response(interim=True), 406, "not-acceptable")
+        response = server.request("POST", "/v1/gradcheck", model(), Accept="text/html, text/plain;q=0.1")
+        assert response.status == 200 and response.headers["content-type"].startswith("text/plain"), response
+
+
 def test_stalled_clients_stop_nobody():
     with Server("--threads", "1") as server:
         stalled = [server.connect() for _ in range(200)]
@@ -288,12 +371,33 @@ def test_full_queue():
 
 def test_memory_budget():
     """Bodies and work that exceed the memory are refused, and leave nothing reserved."""
-    with Server("--memory", "1M", "--max-body", "8M") as server:
+    numbers = {**model(), "weights": {"fc.weight": [[0.5] * 200000]}}
+    drawn = {**model(), "data": {name: {"random": "normal", "shape": [100000, size]} for name, size in
+                                 (("input", 2), ("target", 3))}}
+    with Server("--memory", "2M", "--max-body", "8M") as server:
         for _ in range(3):
-            response = server.request("POST", DIAGNOSE, b" " * (3 << 20))
-            assert_problem(response, 503, "out-of-memory")
-            assert "retry-after" in response.headers, response
+            assert_problem(server.request("POST", DIAGNOSE, b" " * (3 << 20)), 413, "model-too-large",
+                           f"needs at least {3 << 20} bytes .* has {2 << 20}")
+            with server.connect() as connection:
+                connection.send(request("POST", DIAGNOSE, Content_Length=3 << 20, Expect="100-continue"))
+                assert_problem(connection.response(interim=True), 413, "model-too-large")
+            assert_problem(server.request("POST", DIAGNOSE, gzip.compress(b" " * (3 << 20)), Content_Encoding="gzip"), 413,
+                           "model-too-large")
+            assert_problem(server.request("POST", DIAGNOSE, numbers), 413, "model-too-large")
+            assert_problem(server.request("POST", DIAGNOSE, drawn), 413, "model-too-large")
         assert server.request("POST", DIAGNOSE, model()).status == 200
+        assert b"stabilityd_memory_reserved_bytes 0\n" in server.request("GET", "/metrics").body
+
+
+def test_memory_of_others():
+    """What would fit, were it not for others, may come again."""
+    with Server("--memory", "2M", "--max-body", "8M") as server, server.connect() as first:
+        first.send(request("POST", DIAGNOSE, Content_Length=1500000) + b" " * 1400000)
+        wait_until(lambda: b"stabilityd_memory_reserved_bytes 0\n" not in server.request("GET", "/metrics").body)
+        wait_until(lambda: server.request("POST", DIAGNOSE, b" " * 1500000).status == 503)
+        response = server.request("POST", DIAGNOSE, b" " * 1500000)
+        assert_problem(response, 503, "out-of-memory", "other requests leave less")
+        assert int(response.headers["retry-after"]) >= 1, response
 
 
 def test_drain():
@@ -307,7 +411,9 @@ def test_drain():
             connection.send(request("GET", "/readyz"))
             assert connection.response().status == 200
         server.signal(signal.SIGTERM)
-        wait_until(lambda: refuses_connections(server))
+        wait_until(lambda: server.request("GET", "/readyz").status == 503)
+        assert_problem(server.request("GET", "/readyz"), 503, "draining")
+        assert server.request("GET", "/livez").status == 200
         idle.send(request("GET", "/readyz"))
         assert_problem(idle.response(), 503, "draining")
         assert idle.is_closed()
@@ -324,12 +430,21 @@ def test_drain():
             "SIGTERM: draining", "drained"]
 
 
-def refuses_connections(server):
-    try:
-        server.connect().socket.close()
-        return False
-    except (ConnectionRefusedError, ConnectionResetError):
-        return True
+def test_grace():
+    """Work that takes longer than the grace time is stopped, what waits does not begin, and both are told."""
+    with Server("--threads", "1", "--timeout", "300", "--grace", "0.3") as server, server.connect() as body, \
+            server.connect() as running, server.connect() as waiting:
+        body.send(request("POST", DIAGNOSE, Content_Length=10, Expect="100-continue"))
+        assert body.response(interim=True).status == 100
+        for connection in running, waiting:
+            connection.send(request("POST", DIAGNOSE, endless_model()))
+        wait_until(lambda: b"stabilityd_queue_depth 1\n" in server.request("GET", "/metrics").body)
+        server.signal(signal.SIGTERM)
+        for connection in running, waiting:
+            assert_problem(connection.response(), 503, "cancelled", "shuts down")
+        assert body.is_closed()
+        assert server.wait() == 0
+        assert "was stopped" in server.log[-1]["message"], server.log
 
 
 def test_drain_without_requests():

@@ -121,6 +121,10 @@ static void takes_its_memory_from_the_budget(void **unused)
     assert_true(budget_reserve(&budget, budget.total));
     assert_int_equal(run_failing(&call), STABILITY_ERROR_OUT_OF_MEMORY);
     assert_int_equal(budget.reserved, budget.total);
+    budget_release(&budget, budget.total);
+    budget.total = 100;
+    assert_int_equal(run_failing(&call), STABILITY_ERROR_MODEL_TOO_LARGE);
+    budget.total = 1 << 30;
     call.limits.bytes = 100;
     assert_int_equal(run_failing(&call), STABILITY_ERROR_MODEL_TOO_LARGE);
 }

@@ -369,7 +369,10 @@ static void survives_failing_allocations(void **unused)
 static struct input_request *parse(const char *json, struct file *file, struct stability_error *error)
 {
     struct input_position where;
-    const struct input_body body = {(char *)(uintptr_t)json, strlen(json), file->bytes, file->length};
+    const struct input_body body = {.json = (char *)(uintptr_t)json,
+                                    .length = strlen(json),
+                                    .weights = file->bytes,
+                                    .weights_length = file->length};
     return input_request_parse(&body, INPUT_DIAGNOSE, &limits, &where, error);
 }
 

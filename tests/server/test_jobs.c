@@ -116,6 +116,110 @@ static void runs_at_once(void **unused)
     sem_destroy(&permitted);
 }
 
+/* One runs, four wait; whichever are withdrawn, the others run in their order. */
+static void withdraws_what_waits(void **unused)
+{
+    (void)unused;
+    for (unsigned withdrawn = 0; withdrawn < 16; withdrawn++) {
+        struct stability_error error = {0};
+        sem_t started;
+        sem_t permitted;
+        atomic_int order = 0;
+        sem_init(&started, 0, 0);
+        sem_init(&permitted, 0, 0);
+        struct pool *pool = pool_new(1, 5, &error);
+        struct sample first = {{.run = run_sample}, &started, &permitted, &order, -1};
+        struct sample samples[5];
+        assert_non_null(pool);
+        assert_true(pool_submit(pool, &first.job));
+        sem_wait(&started);
+        assert_false(pool_withdraw(pool, &first.job));
+        for (int i = 0; i < 4; i++) {
+            samples[i] = (struct sample){.job.run = run_sample, .order = &order, .place = -1};
+            assert_true(pool_submit(pool, &samples[i].job));
+        }
+        for (unsigned i = 0; i < 4; i++) {
+            if (withdrawn >> i & 1) {
+                assert_true(pool_withdraw(pool, &samples[i].job));
+                assert_false(pool_withdraw(pool, &samples[i].job));
+            }
+        }
+        samples[4] = (struct sample){.job.run = run_sample, .order = &order, .place = -1};
+        assert_true(pool_submit(pool, &samples[4].job));
+        assert_int_equal(pool_waiting(pool), 5 - __builtin_popcount(withdrawn));
+        assert_int_equal(pool_running(pool), 1);
+        sem_post(&permitted);
+        pool_free(pool);
+        int place = 1;
+        for (unsigned i = 0; i < 5; i++) {
+            assert_int_equal(samples[i].place, withdrawn >> i & 1 ? -1 : place);
+            place += !(withdrawn >> i & 1);
+        }
+        sem_destroy(&started);
+        sem_destroy(&permitted);
+    }
+}
+
+static void borrowed_threads_start_nothing(void **unused)
+{
+    (void)unused;
+    struct stability_error error = {0};
+    sem_t started;
+    sem_t permitted;
+    atomic_int order = 0;
+    struct sample samples[3];
+    sem_init(&started, 0, 0);
+    sem_init(&permitted, 0, 0);
+    struct pool *pool = pool_new(3, 3, &error);
+    assert_non_null(pool);
+    samples[0] = (struct sample){{.run = run_sample}, &started, &permitted, &order, -1};
+    assert_true(pool_submit(pool, &samples[0].job));
+    sem_wait(&started);
+    assert_int_equal(pool_borrow(pool, 1), 1);
+    assert_int_equal(pool_borrow(pool, 5), 1);
+    assert_int_equal(pool_borrow(pool, 5), 0);
+    samples[1] = (struct sample){{.run = run_sample}, &started, &permitted, &order, -1};
+    assert_true(pool_submit(pool, &samples[1].job));
+    assert_int_equal(pool_waiting(pool), 1);
+    assert_int_equal(sem_trywait(&started), -1);
+    pool_return(pool, 1);
+    sem_wait(&started);
+    assert_int_equal(pool_running(pool), 2);
+    samples[2] = (struct sample){.job.run = run_sample, .order = &order, .place = -1};
+    assert_true(pool_submit(pool, &samples[2].job));
+    sem_post(&permitted);
+    sem_post(&permitted);
+    pool_return(pool, 1);
+    pool_free(pool);
+    assert_int_equal(order, 3);
+    sem_destroy(&started);
+    sem_destroy(&permitted);
+}
+
+static void a_claim_tells_others_from_itself(void **unused)
+{
+    (void)unused;
+    struct budget budget = {.total = 100};
+    struct claim first = {.budget = &budget};
+    struct claim second = {.budget = &budget, .beside = 20};
+    struct stability_error error = {0};
+    assert_true(claim_take(&first, 60, &error));
+    assert_true(claim_take(&second, 40, &error));
+    assert_false(claim_take(&second, 40, &error));
+    assert_int_equal(error.code, STABILITY_ERROR_OUT_OF_MEMORY);
+    error = (struct stability_error){0};
+    assert_false(claim_take(&second, 41, &error));
+    assert_int_equal(error.code, STABILITY_ERROR_MODEL_TOO_LARGE);
+    claim_return(&first, 50);
+    assert_int_equal(budget.reserved, 50);
+    claim_release(&first);
+    claim_release(&second);
+    assert_int_equal(budget.reserved, 0);
+    struct claim free_one = {0};
+    assert_true(claim_take(&free_one, INT64_MAX / 2, &error));
+    claim_release(&free_one);
+}
+
 static void *take_and_give(void *argument)
 {
     struct budget *budget = argument;
@@ -157,7 +261,10 @@ int main(void)
         cmocka_unit_test(runs_everything_in_order),
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(runs_at_once),
+        cmocka_unit_test(withdraws_what_waits),
+        cmocka_unit_test(borrowed_threads_start_nothing),
         cmocka_unit_test(a_budget_gives_what_it_has),
+        cmocka_unit_test(a_claim_tells_others_from_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
