@@ -1,4 +1,6 @@
 /* A run, its statistics, its findings: the report. */
+#include "core/diagnose.h"
+
 #include "core/analysis.h"
 #include "core/formats.h"
 #include "core/origin.h"
@@ -350,23 +352,37 @@ static bool draw_conclusions(struct diagnosis *d, struct stability_report *repor
         return false;
     if (!analyses_measure(d->plan, observations, &d->arena, error))
         return false;
-    return rules_run(report, graph, observations, d->plan->thresholds, &d->arena, error) &&
-           analyses_run(report, d->plan, observations, &d->arena, error);
+    return rules_run(report, graph, observations, d->plan->thresholds, &d->arena, error);
+}
+
+/* The report's memory goes to the report where there is one. */
+static struct stability_report *finish(struct diagnosis *d, bool analyses, struct stability_error *error)
+{
+    struct owned_report *owned = arena_allocate(&d->arena, sizeof(*owned));
+    if (!owned)
+        out_of_memory(error);
+    if (!owned || !run_and_measure(d, error) || !draw_conclusions(d, &owned->report, error) ||
+        (analyses && !analyses_run(&owned->report, d->plan, &d->observations, &d->arena, error))) {
+        arena_free(&d->arena);
+        return NULL;
+    }
+    owned->arena = d->arena;
+    return &owned->report;
 }
 
 struct stability_report *stability_diagnose(const struct stability_plan *plan, struct stability_error *error)
 {
-    struct diagnosis d = {.plan = plan};
-    d.run.graph = &plan->graph;
-    struct owned_report *owned = arena_allocate(&d.arena, sizeof(*owned));
-    if (!owned)
-        out_of_memory(error);
-    if (!owned || !run_and_measure(&d, error) || !draw_conclusions(&d, &owned->report, error)) {
-        arena_free(&d.arena);
-        return NULL;
-    }
-    owned->arena = d.arena;
-    return &owned->report;
+    struct diagnosis d = {.plan = plan, .run.graph = &plan->graph};
+    return finish(&d, true, error);
+}
+
+struct stability_report *diagnose_plainly(const struct stability_plan *plan,
+                                          struct observations *observations, struct stability_error *error)
+{
+    struct diagnosis d = {.plan = plan, .run.graph = &plan->graph};
+    struct stability_report *report = finish(&d, false, error);
+    *observations = d.observations;
+    return report;
 }
 
 bool stability_initialize(struct stability_error *error)

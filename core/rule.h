@@ -82,6 +82,14 @@ struct finding_list {
 
 /* Reads the thresholds of all rules (NULL on error) and checks their names: one array for each rule. */
 double **rules_read_thresholds(const struct graph *graph, struct arena *arena, struct stability_error *error);
+/* What the evidence of a finding would read in another run, whether or not the finding stands there: its rule
+ * runs with the threshold that the finding broke moved to where it always speaks. NULL with no error where
+ * the rule has nothing to say of the same layer, or memory ran out. */
+const struct stability_finding *rules_measure(const struct stability_finding *finding,
+                                              const struct stability_report *report,
+                                              const struct graph *graph,
+                                              const struct observations *observations,
+                                              double *const *thresholds, struct arena *arena);
 /* Runs every rule; findings end up in report, most severe first. */
 bool rules_run(struct stability_report *report, const struct graph *graph,
                const struct observations *observations, double *const *thresholds, struct arena *arena,

@@ -1,5 +1,6 @@
 #include "core/rule.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,4 +270,102 @@ bool rules_run(struct stability_report *report, const struct graph *graph,
     /* The report's layers are the arena's, and const only to its readers. */
     take_findings(report, (struct stability_layer_report *)(uintptr_t)report->layers, &list);
     return true;
+}
+
+/* ---- the same finding elsewhere ---- */
+
+static double evidence_of(const struct stability_finding *finding, const char *name)
+{
+    for (size_t i = 0; i < finding->evidence_count; i++)
+        if (strcmp(finding->evidence[i].name, name) == 0)
+            return finding->evidence[i].value;
+    return (double)NAN;
+}
+
+/* The rule's thresholds, with the one that the finding broke (and "rms" too where that is "rms_error") moved
+ * to where it is always broken. NULL where the finding names none, or memory ran out. */
+static double *loosened(const struct rule_ops *rule, const double *thresholds,
+                        const struct stability_finding *finding, struct arena *arena)
+{
+    size_t count = count_thresholds(rule);
+    double *loose = arena_array(arena, count, sizeof(*loose));
+    double threshold = evidence_of(finding, "threshold");
+    if (!loose || isnan(threshold))
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        loose[i] = thresholds[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct stability_threshold *row = &rule->type.thresholds[i];
+        if (thresholds[i] != threshold)
+            continue;
+        for (size_t k = 0; k <= i; k++)
+            if (strncmp(rule->type.thresholds[k].name, row->name, strlen(rule->type.thresholds[k].name)) == 0)
+                loose[k] = row->least ? (double)INFINITY : -(double)INFINITY;
+    }
+    return loose;
+}
+
+static bool names_layer(const struct stability_finding *finding, const char *layer)
+{
+    for (size_t i = 0; i < finding->layer_count; i++)
+        if (strcmp(finding->layers[i], layer) == 0)
+            return true;
+    return false;
+}
+
+/* How well a finding of the same rule fits: 2 with the first layer of `finding`, 1 with another one, 0 with
+ * none, or where it tells of something else. */
+static int likeness(const struct stability_finding *finding, const struct stability_finding *other)
+{
+    if (finding->evidence_count == 0 || other->evidence_count == 0 ||
+        strcmp(finding->evidence[0].name, other->evidence[0].name) != 0)
+        return 0;
+    if (finding->layer_count == 0 || names_layer(other, finding->layers[0]))
+        return 2;
+    for (size_t i = 1; i < finding->layer_count; i++)
+        if (names_layer(other, finding->layers[i]))
+            return 1;
+    return 0;
+}
+
+static const struct stability_finding *nearest_finding(const struct stability_finding *finding,
+                                                       const struct finding_list *list)
+{
+    const struct stability_finding *nearest = NULL;
+    int greatest = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        int like = likeness(finding, &list->items[i]);
+        if (like > greatest)
+            nearest = &list->items[i];
+        greatest = like > greatest ? like : greatest;
+    }
+    return nearest;
+}
+
+const struct stability_finding *rules_measure(const struct stability_finding *finding,
+                                              const struct stability_report *report,
+                                              const struct graph *graph,
+                                              const struct observations *observations,
+                                              double *const *thresholds, struct arena *arena)
+{
+    struct stability_error error = {0};
+    int index = find_rule(finding->rule, "", &error);
+    struct finding_list list = {
+        .flag_counts = arena_array(arena, report->layer_count, sizeof(*list.flag_counts)),
+        .flags = arena_array(arena, report->layer_count, sizeof(*list.flags)),
+    };
+    double *loose = index < 0 ? NULL : loosened(rules[index], thresholds[index], finding, arena);
+    if (!list.flag_counts || !list.flags || !loose)
+        return NULL;
+    struct rule_context context = {
+        .graph = graph,
+        .report = report,
+        .observations = observations,
+        .thresholds = loose,
+        .rule = rules[index],
+        .arena = arena,
+        .findings = &list,
+        .error = &error,
+    };
+    return rules[index]->check(&context) ? nearest_finding(finding, &list) : NULL;
 }

@@ -95,7 +95,7 @@ RULE_OPS(exploding_activation) = {
 
 enum { VANISHING_RMS };
 static const struct stability_threshold vanishing_thresholds[] = {
-    [VANISHING_RMS] = {"rms", 1e-6, "the smallest root mean square of an output that is not a finding"},
+    [VANISHING_RMS] = {"rms", 1e-6, "the smallest root mean square of an output that is not a finding", true},
     {0},
 };
 

@@ -8,8 +8,8 @@
 enum { RATIO_HIGH, RATIO_LOW, RATIO_LOW_WARNING };
 static const struct stability_threshold thresholds[] = {
     [RATIO_HIGH] = {"ratio_high", 0.1, "the greatest median of update ratios that is not a finding"},
-    [RATIO_LOW] = {"ratio_low", 1e-6, "the least median of update ratios that is not a finding"},
-    [RATIO_LOW_WARNING] = {"ratio_low_warning", 1e-8, "the same, below which it is a warning"},
+    [RATIO_LOW] = {"ratio_low", 1e-6, "the least median of update ratios that is not a finding", true},
+    [RATIO_LOW_WARNING] = {"ratio_low_warning", 1e-8, "the same, below which it is a warning", true},
     {0},
 };
 

@@ -6,9 +6,9 @@
 enum { SPREAD, TOKEN_SPREAD };
 static const struct stability_threshold thresholds[] = {
     [SPREAD] = {"spread", 1e-4,
-                "the least spread of the last layer with weights, over the batch, that is not a finding"},
+                "the least spread of the last layer with weights, over the batch, that is not a finding", true},
     [TOKEN_SPREAD] = {"token_spread", 1e-2,
-                      "the same, over the tokens of a sequence that attention has read"},
+                      "the same, over the tokens of a sequence that attention has read", true},
     {0},
 };
 

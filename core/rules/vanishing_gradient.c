@@ -6,11 +6,11 @@
 
 enum { GRADIENT_NORM, FALL, THROUGH_TIME };
 static const struct stability_threshold thresholds[] = {
-    [GRADIENT_NORM] = {"gradient_norm", 1e-6, "the smallest L2 norm of a gradient that is not a finding"},
+    [GRADIENT_NORM] = {"gradient_norm", 1e-6, "the smallest L2 norm of a gradient that is not a finding", true},
     [FALL] = {"fall", 0.1, "its least ratio to the norm at the loss that is only information"},
     [THROUGH_TIME] =
         {"through_time", 1e-10,
-         "the least predicted factor from the last to the first step of an RNN that is not a finding"},
+         "the least predicted factor from the last to the first step of an RNN that is not a finding", true},
     {0},
 };
 

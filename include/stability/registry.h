@@ -66,6 +66,7 @@ struct stability_threshold {
     const char *name;
     double number;
     const char *documentation;
+    bool least; /* the rule speaks below the number; false: above it */
 };
 
 struct stability_rule_type {
@@ -85,6 +86,14 @@ struct stability_analysis_type {
     const struct stability_attribute *settings; /* ends with a row without a name; NULL: none */
 };
 
+/* A kind of change that is tried against findings. */
+struct stability_fix_type {
+    const char *name;
+    const char *documentation;
+    const char *source;
+    const char *const *rules; /* whose findings it is tried against; NULL-terminated */
+};
+
 size_t stability_layer_type_count(void);
 const struct stability_layer_type *stability_layer_type_at(size_t index);
 size_t stability_loss_type_count(void);
@@ -93,6 +102,8 @@ size_t stability_rule_type_count(void);
 const struct stability_rule_type *stability_rule_type_at(size_t index);
 size_t stability_analysis_type_count(void);
 const struct stability_analysis_type *stability_analysis_type_at(size_t index);
+size_t stability_fix_type_count(void);
+const struct stability_fix_type *stability_fix_type_at(size_t index);
 /* Initialisation schemes by name, NULL-terminated. */
 const char *const *stability_init_names(void);
 

@@ -92,17 +92,7 @@ struct stability_evidence {
     double value;
 };
 
-struct stability_finding {
-    const char *rule;
-    enum stability_severity severity;
-    size_t layer_count;
-    const char *const *layers; /* in the order of the model; of non-finite the layer of origin first */
-    const char *message;
-    const char *cause;
-    size_t evidence_count;
-    const struct stability_evidence *evidence;
-    char fingerprint[17]; /* 16 hex digits over rule and layer names: stable across runs and weights */
-};
+enum stability_verdict { STABILITY_STABLE, STABILITY_WARN, STABILITY_UNSTABLE };
 
 enum stability_result_kind {
     STABILITY_RESULT_NULL,
@@ -132,7 +122,43 @@ struct stability_result {
 const struct stability_result *stability_result_member(const struct stability_result *object,
                                                        const char *name);
 
-enum stability_verdict { STABILITY_STABLE, STABILITY_WARN, STABILITY_UNSTABLE };
+/* One operation of a JSON Patch (RFC 6902) on the request, as it reads on the wire. */
+struct stability_patch_operation {
+    const char *op;   /* "add", "replace", "remove" */
+    const char *path; /* JSON Pointer */
+    const struct stability_result *value; /* NULL: remove has none */
+};
+
+/* A change of the request that was tried, and what came of it. */
+struct stability_fix {
+    const char *kind; /* name of its stability_fix_type; of several steps, that of the first */
+    const char *summary;
+    size_t operation_count; /* to be applied in their order */
+    const struct stability_patch_operation *operations;
+    bool cured; /* the finding is gone; else its evidence is nearer to what is accepted */
+    size_t evidence_count;
+    const struct stability_evidence *before; /* the finding's evidence that could be measured again ... */
+    const struct stability_evidence *after;  /* ... and in the changed request, in the same order */
+    /* The report on the changed request says: */
+    enum stability_verdict verdict;
+    double loss;
+    double gradient_norm;
+    int64_t findings_by_severity[3];
+};
+
+struct stability_finding {
+    const char *rule;
+    enum stability_severity severity;
+    size_t layer_count;
+    const char *const *layers; /* in the order of the model; of non-finite the layer of origin first */
+    const char *message;
+    const char *cause;
+    size_t evidence_count;
+    const struct stability_evidence *evidence;
+    char fingerprint[17]; /* 16 hex digits over rule and layer names: stable across runs and weights */
+    size_t fix_count;     /* the best comes first; none unless options.analyses asks for `fixes` */
+    const struct stability_fix *fixes;
+};
 
 struct stability_report {
     enum stability_verdict verdict;

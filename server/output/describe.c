@@ -197,6 +197,16 @@ void describe_analysis_type(struct json_writer *json, const struct stability_ana
     json_end_object(json);
 }
 
+void describe_fix_type(struct json_writer *json, const struct stability_fix_type *type)
+{
+    json_begin_object(json);
+    json_member_text(json, "name", type->name);
+    json_member_text(json, "documentation", type->documentation);
+    json_member_text(json, "source", type->source);
+    member_names(json, "rules", type->rules);
+    json_end_object(json);
+}
+
 static struct json_writer begin_body(struct buffer *buffer)
 {
     struct json_writer json = {.buffer = buffer};
@@ -249,6 +259,12 @@ bool describe_rules(struct buffer *buffer)
     json_begin_array(&json);
     for (size_t i = 0; i < stability_analysis_type_count(); i++) {
         describe_analysis_type(&json, stability_analysis_type_at(i));
+    }
+    json_end_array(&json);
+    json_key(&json, "fixes");
+    json_begin_array(&json);
+    for (size_t i = 0; i < stability_fix_type_count(); i++) {
+        describe_fix_type(&json, stability_fix_type_at(i));
     }
     json_end_array(&json);
     return end_body(&json);

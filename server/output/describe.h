@@ -17,7 +17,7 @@ struct describe_limits {
 
 /* Each appends a whole body, one object and a newline. False where memory does not suffice.
  * {"layers": [LAYER…], "inits": ["uniform_"…]}, {"losses": [LOSS…]}, {"rules": [RULE…],
- * "analyses": [ANALYSIS…]}, {"limits": {name: number}}, null for what has no limit. */
+ * "analyses": [ANALYSIS…], "fixes": [FIX…]}, {"limits": {name: number}}, null for what has no limit. */
 bool describe_layers(struct buffer *buffer);
 bool describe_losses(struct buffer *buffer);
 bool describe_rules(struct buffer *buffer);
@@ -36,5 +36,7 @@ void describe_loss_type(struct json_writer *json, const struct stability_loss_ty
 void describe_rule_type(struct json_writer *json, const struct stability_rule_type *type);
 /* {"name", "documentation", "source", "always", "settings": [ATTRIBUTE…]} */
 void describe_analysis_type(struct json_writer *json, const struct stability_analysis_type *type);
+/* {"name", "documentation", "source", "rules": ["dead-units"…]} */
+void describe_fix_type(struct json_writer *json, const struct stability_fix_type *type);
 
 #endif

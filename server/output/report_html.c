@@ -1,6 +1,7 @@
 /* One page that needs nothing else: style and charts are in it, there is no script and no network. It is
  * well-formed XML too, and obeys a Content-Security-Policy that allows nothing but its style element. */
 #include "server/output/escape.h"
+#include "server/output/fixes.h"
 #include "server/output/format.h"
 #include "server/output/html_charts.h"
 #include "server/output/html_results.h"
@@ -133,6 +134,28 @@ static void write_evidence(struct buffer *out, const struct stability_finding *f
     buffer_append_text(out, "</dl>\n");
 }
 
+/* What helps, and the patch folded under it. */
+static void write_fixes(struct buffer *out, const struct stability_finding *finding)
+{
+    for (size_t i = 0; i < finding->fix_count; i++) {
+        const struct stability_fix *fix = &finding->fixes[i];
+        struct buffer text = {0};
+        buffer_append_text(out, "<p><strong>Fix:</strong> ");
+        size_t start = out->length;
+        phrase_fix(out, fix);
+        escape_tail(out, ESCAPE_MARKUP, start);
+        buffer_append_text(out, "</p>\n<details><summary>JSON Patch, ");
+        phrase_count(out, (int64_t)fix->operation_count, "operation");
+        buffer_append_text(out, "</summary><pre>");
+        struct json_writer json = {.buffer = &text};
+        fix_write_patch(&json, fix, SIZE_MAX);
+        append_visible(out, text.length > 0 ? text.data : "");
+        buffer_append_text(out, "</pre></details>\n");
+        out->failed = out->failed || text.failed;
+        buffer_free(&text);
+    }
+}
+
 static void write_card(struct buffer *out, const struct stability_report *report, size_t index)
 {
     const struct stability_finding *finding = &report->findings[index];
@@ -156,6 +179,7 @@ static void write_card(struct buffer *out, const struct stability_report *report
         buffer_append_text(out, "</p>\n");
     }
     write_evidence(out, finding);
+    write_fixes(out, finding);
     buffer_append_text(out, "</article>\n");
 }
 

@@ -1,5 +1,7 @@
 #include "server/json_writer.h"
+#include "server/output/fixes.h"
 #include "server/output/format.h"
+#include "server/output/result_json.h"
 
 #include <stability/stability.h>
 
@@ -184,6 +186,7 @@ static void write_finding(struct json_writer *json, const struct stability_findi
     }
     json_end_object(json);
     json_member_text(json, "fingerprint", finding->fingerprint);
+    fixes_member_json(json, finding);
     json_end_object(json);
 }
 
@@ -221,50 +224,10 @@ static void member_engine(struct json_writer *json, const struct stability_repor
     json_end_object(json);
 }
 
-static void write_result(struct json_writer *json, const struct stability_result *result);
-
-static void write_children(struct json_writer *json, const struct stability_result *parent)
-{
-    bool named = parent->kind == STABILITY_RESULT_OBJECT;
-    named ? json_begin_object(json) : json_begin_array(json);
-    for (const struct stability_result *child = parent->children; child != NULL; child = child->next) {
-        if (named) {
-            json_key(json, child->name);
-        }
-        write_result(json, child);
-    }
-    named ? json_end_object(json) : json_end_array(json);
-}
-
-static void write_result(struct json_writer *json, const struct stability_result *result)
-{
-    switch (result->kind) {
-    case STABILITY_RESULT_NULL:
-        json_write_null(json);
-        break;
-    case STABILITY_RESULT_NUMBER:
-        json_write_double(json, result->number);
-        break;
-    case STABILITY_RESULT_INTEGER:
-        json_write_integer(json, result->integer);
-        break;
-    case STABILITY_RESULT_BOOLEAN:
-        json_write_boolean(json, result->boolean);
-        break;
-    case STABILITY_RESULT_TEXT:
-        json_write_text(json, result->text);
-        break;
-    case STABILITY_RESULT_LIST:
-    case STABILITY_RESULT_OBJECT:
-        write_children(json, result);
-        break;
-    }
-}
-
 static void write_analyses(struct json_writer *json, const struct stability_report *report)
 {
     static const struct stability_result none = {.kind = STABILITY_RESULT_OBJECT, .name = ""};
-    write_result(json, report->analyses != NULL ? report->analyses : &none);
+    result_write_json(json, report->analyses != NULL ? report->analyses : &none);
 }
 
 void report_json(const struct stability_report *report, struct buffer *buffer)

@@ -1,6 +1,7 @@
 /* GitHub-flavoured Markdown, fit for a job's summary: GitHub refuses one of more than 1 MiB, so what would
  * exceed that is left out, and said to be. */
 #include "server/output/escape.h"
+#include "server/output/fixes.h"
 #include "server/output/format.h"
 #include "server/output/markdown_results.h"
 #include "server/output/phrases.h"
@@ -12,6 +13,7 @@
 #include <inttypes.h>
 
 #define LISTED_LAYERS 8
+#define LISTED_OPERATIONS 100
 
 /* No finding starts after the first of these bytes, no line of an analysis and no layer's row after the
  * others. */
@@ -83,6 +85,28 @@ static void write_finding_layers(struct buffer *out, const struct stability_find
     buffer_append_text(out, "\n");
 }
 
+/* A paragraph, and the patch folded under it. */
+static void write_fix(struct buffer *out, const struct stability_fix *fix)
+{
+    size_t start = begin_item(out, "Fix");
+    phrase_fix(out, fix);
+    end_item(out, start);
+    struct buffer patch = {0};
+    struct json_writer json = {.buffer = &patch};
+    fix_write_patch(&json, fix, LISTED_OPERATIONS);
+    buffer_append_text(out, "  <details><summary>JSON Patch, ");
+    phrase_count(out, (int64_t)fix->operation_count, "operation");
+    buffer_append_text(out, fix->operation_count > LISTED_OPERATIONS ? ", the first of them</summary> "
+                                                                     : "</summary> ");
+    buffer_append_text(out, "<code>");
+    size_t text = out->length;
+    terminal_escape(out, patch.length > 0 ? patch.data : "");
+    escape_tail(out, ESCAPE_MARKDOWN, text);
+    buffer_append_text(out, "</code></details>\n");
+    out->failed = out->failed || patch.failed;
+    buffer_free(&patch);
+}
+
 static void write_finding(struct buffer *out, const struct stability_report *report, size_t index)
 {
     const struct stability_finding *finding = &report->findings[index];
@@ -105,6 +129,9 @@ static void write_finding(struct buffer *out, const struct stability_report *rep
         start = begin_item(out, "Evidence");
         phrase_evidence(out, finding);
         end_item(out, start);
+    }
+    for (size_t i = 0; i < finding->fix_count; i++) {
+        write_fix(out, &finding->fixes[i]);
     }
 }
 

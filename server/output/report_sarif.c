@@ -1,5 +1,6 @@
 /* SARIF 2.1.0 (OASIS Standard, 2020), within the limits of GitHub's code scanning. */
 #include "server/output/escape.h"
+#include "server/output/fixes.h"
 #include "server/output/format.h"
 #include "server/output/phrases.h"
 
@@ -186,6 +187,16 @@ static void member_rule(struct json_writer *json, const char *name)
     }
 }
 
+/* SARIF's own fixes replace regions of files, and a request is none: the best one is told, and all of them stand
+ * among the properties. */
+static void append_first_fix(struct buffer *text, const struct stability_finding *finding)
+{
+    if (finding->fix_count > 0) {
+        buffer_append_text(text, " Fix: ");
+        phrase_fix(text, &finding->fixes[0]);
+    }
+}
+
 static void write_result(struct log *log, const struct stability_finding *finding)
 {
     struct json_writer *json = &log->json;
@@ -193,6 +204,7 @@ static void write_result(struct log *log, const struct stability_finding *findin
     member_rule(json, finding->rule);
     json_member_text(json, "level", levels[finding->severity]);
     phrase_finding(&log->text, finding);
+    append_first_fix(&log->text, finding);
     member_message(log, "message");
     member_locations(json, finding);
     member_fingerprints(log, finding);
@@ -204,6 +216,9 @@ static void write_result(struct log *log, const struct stability_finding *findin
         json_member_double(json, finding->evidence[i].name, finding->evidence[i].value);
     }
     json_end_object(json);
+    if (finding->fix_count > 0) {
+        fixes_member_json(json, finding);
+    }
     json_end_object(json);
     json_end_object(json);
 }

@@ -1,3 +1,4 @@
+#include "server/output/fixes.h"
 #include "server/output/format.h"
 #include "server/output/phrases.h"
 #include "server/output/references.h"
@@ -10,6 +11,7 @@
 
 #define LABEL_WIDTH 15
 #define LISTED_LAYERS 8
+#define LISTED_OPERATIONS 3
 
 /* `line` is the text of one paragraph at a time, escaped, before it is wrapped. */
 struct page {
@@ -81,6 +83,28 @@ static void append_layers(struct buffer *buffer, const struct stability_finding 
     }
 }
 
+/* The patch where it is short; a long one is for programs, which read JSON. */
+static void print_fix(struct page *page, const struct stability_fix *fix, size_t number, size_t indent)
+{
+    buffer_fill(page->out, ' ', indent);
+    buffer_format(&page->line, "fix %zu: ", number);
+    phrase_fix(&page->line, fix);
+    print_line(page, indent, indent);
+    buffer_fill(page->out, ' ', indent);
+    struct buffer patch = {0};
+    struct json_writer json = {.buffer = &patch};
+    fix_write_patch(&json, fix, LISTED_OPERATIONS);
+    buffer_append_text(&page->line, "patch: ");
+    terminal_escape(&page->line, patch.length > 0 ? patch.data : "");
+    if (fix->operation_count > LISTED_OPERATIONS) {
+        buffer_format(&page->line, " and %zu more operations, which --format json writes",
+                      fix->operation_count - LISTED_OPERATIONS);
+    }
+    page->line.failed = page->line.failed || patch.failed;
+    buffer_free(&patch);
+    print_line(page, indent, indent);
+}
+
 static void print_finding(struct page *page, const struct stability_report *report, size_t index)
 {
     const struct stability_finding *finding = &report->findings[index];
@@ -108,6 +132,9 @@ static void print_finding(struct page *page, const struct stability_report *repo
         buffer_append_text(&page->line, "evidence: ");
         phrase_evidence(&page->line, finding);
         print_line(page, indent, indent);
+    }
+    for (size_t i = 0; i < finding->fix_count; i++) {
+        print_fix(page, &finding->fixes[i], i + 1, indent);
     }
 }
 
