@@ -1,6 +1,6 @@
 /* What a kind of fix is: from a finding to changed requests that might cure it. One const struct each, in a
- * file of its own under fixes/, listed in fixes.def. Whether a change helps is not its business: every one that
- * is offered is run and diagnosed again, and kept only where it does. */
+ * file of its own under fixes/, listed in fixes.def. Whether a change helps is not its business: every one
+ * that is offered is run and diagnosed again, and kept only where it does. */
 #ifndef CORE_FIX_H
 #define CORE_FIX_H
 

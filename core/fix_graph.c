@@ -12,9 +12,8 @@ bool fix_is_last(const struct graph *graph, int node)
 
 int fix_producer(const struct graph *graph, int node, int index)
 {
-    return index < graph->nodes[node].input_count
-               ? graph->values[graph->nodes[node].inputs[index]].producer
-               : -1;
+    return index < graph->nodes[node].input_count ? graph->values[graph->nodes[node].inputs[index]].producer
+                                                  : -1;
 }
 
 int fix_only_reader(const struct graph *graph, int node)
@@ -52,10 +51,8 @@ static bool leads_to_loss(const struct graph *graph, int node)
 bool fix_is_hidden(const struct fix_context *context, int node)
 {
     const struct forecast_layer *layer = &context->observations->forecast.layers[node];
-    const struct graph_value *value =
-        &context->graph->values[context->graph->nodes[node].first_output];
-    return layer->affine && !layer->normalised && value->reaches_loss &&
-           !leads_to_loss(context->graph, node);
+    const struct graph_value *value = &context->graph->values[context->graph->nodes[node].first_output];
+    return layer->affine && !layer->normalised && value->reaches_loss && !leads_to_loss(context->graph, node);
 }
 
 bool fix_owns_parameters(const struct graph *graph, int node)

@@ -18,8 +18,8 @@ void fix_draw(struct revision *revision, const char *layer, const char *paramete
             revision->failed = true;
             return;
         }
-        *argument = (struct stability_member){
-            scheme->argument, scheme->word ? revision_string(scheme->word) : revision_real(scheme->number)};
+        *argument = (struct stability_member){scheme->argument, scheme->word ? revision_string(scheme->word)
+                                                                             : revision_real(scheme->number)};
         recipe.arguments = (struct stability_members){1, argument};
     }
     revision_draw(revision, layer, parameter, &recipe);

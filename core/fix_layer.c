@@ -10,9 +10,8 @@ struct stability_layer fix_layer(struct revision *revision, const char *base, co
     revision->failed |= !kept;
     if (kept && attribute_count)
         memcpy(kept, attributes, attribute_count * sizeof(*kept));
-    return (struct stability_layer){.name = revision_name(revision, base, suffix),
-                                    .type = type,
-                                    .attributes = {attribute_count, kept}};
+    return (struct stability_layer){
+        .name = revision_name(revision, base, suffix), .type = type, .attributes = {attribute_count, kept}};
 }
 
 struct stability_value fix_list(struct revision *revision, int64_t item)

@@ -156,8 +156,8 @@ static bool take_evidence(struct fix_outcome *outcome, const struct stability_fi
     outcome->after = arena_array(arena, finding->evidence_count, sizeof(*outcome->after));
     if (!outcome->before || !outcome->after)
         return false;
-    const struct stability_finding *now = rules_measure(
-        finding, measured->report, measured->graph, measured->observations, measured->thresholds, arena);
+    const struct stability_finding *now = rules_measure(finding, measured->report, measured->graph,
+                                                        measured->observations, measured->thresholds, arena);
     for (size_t i = 0; now && i < finding->evidence_count; i++) {
         const char *name = finding->evidence[i].name;
         double value = evidence_of(now, name);
@@ -198,7 +198,8 @@ static int64_t size_of_change(const struct revision *revision)
     return size;
 }
 
-/* Negative where `a` is to be told before `b`; kinds that are `told` already come after others that do as much. */
+/* Negative where `a` is to be told before `b`; kinds that are `told` already come after others that do as
+ * much. */
 static int64_t compare_trials(const struct fix_trial *a, const struct fix_trial *b, size_t finding,
                               const bool *told)
 {
@@ -244,13 +245,12 @@ static const struct stability_result *copy_value(const struct stability_result *
 static const struct stability_patch_operation *copy_operations(const struct revision *revision,
                                                                struct arena *arena)
 {
-    struct stability_patch_operation *copies =
-        arena_array(arena, revision->operation_count, sizeof(*copies));
+    struct stability_patch_operation *copies = arena_array(arena, revision->operation_count, sizeof(*copies));
     for (size_t i = 0; copies && i < revision->operation_count; i++) {
         const struct stability_patch_operation *operation = &revision->operations[i];
-        copies[i] = (struct stability_patch_operation){
-            operation->op, arena_string(arena, operation->path),
-            operation->value ? copy_value(operation->value, arena) : NULL};
+        copies[i] =
+            (struct stability_patch_operation){operation->op, arena_string(arena, operation->path),
+                                               operation->value ? copy_value(operation->value, arena) : NULL};
         if (!copies[i].path || (operation->value && !copies[i].value))
             return NULL;
     }
@@ -310,7 +310,8 @@ static bool keep_for(struct stability_finding *finding, size_t index, const stru
         return false;
     bool *told = taken + count; /* by kind */
     const struct fix_trial *best;
-    while ((int64_t)finding->fix_count < most && (best = next_best(trials, count, index, taken, told)) != NULL) {
+    while ((int64_t)finding->fix_count < most &&
+           (best = next_best(trials, count, index, taken, told)) != NULL) {
         taken[best - trials] = told[best->kind] = true;
         if (!write_fix(&fixes[finding->fix_count], best, index, names, arena))
             return false;

@@ -15,8 +15,8 @@ struct fix_outcome {
     struct stability_evidence *after;
 };
 
-/* What is wrong with a request: by it changes are compared. A number that is not finite hides what else is wrong,
- * and weighs more than any number of errors. */
+/* What is wrong with a request: by it changes are compared. A number that is not finite hides what else is
+ * wrong, and weighs more than any number of errors. */
 struct fix_state {
     bool non_finite;
     int64_t findings[3]; /* by severity */
@@ -50,8 +50,8 @@ int64_t fix_compare_states(const struct fix_state *a, const struct fix_state *b)
 /* Fills in the outcomes for the findings of `report`. False where memory ran out. */
 bool fix_outcomes(struct fix_trial *trial, const struct stability_report *report,
                   const struct fix_measured *measured, struct arena *arena);
-/* Gives every finding of `report` the best trials that help it, at most `most`, copied into `arena`. `names` are
- * those of the kinds. False where memory ran out. */
+/* Gives every finding of `report` the best trials that help it, at most `most`, copied into `arena`. `names`
+ * are those of the kinds. False where memory ran out. */
 bool fix_keep_best(const struct fix_trial *trials, size_t count, const struct stability_report *report,
                    const char *const *names, int64_t most, int64_t *helped, struct arena *arena);
 

@@ -139,16 +139,16 @@ static void try_revision(struct fix_search *search, const struct revision *revis
         trial->revision = *revision;
         trial->hash = hash;
         trial->kind = search->first_kind >= 0 ? search->first_kind : search->kind;
-        trial->summary = search->summary ? arena_format(&search->arena, "%s; then %s", search->summary, summary)
-                                         : summary;
+        trial->summary =
+            search->summary ? arena_format(&search->arena, "%s; then %s", search->summary, summary) : summary;
         trial->verdict = run.report->verdict;
         trial->loss = run.report->loss;
         trial->gradient_norm = run.report->gradient_norm;
         trial->state = fix_state_of(run.report);
         const struct fix_measured measured = {run.report, &run.plan->graph, &run.observations,
                                               run.plan->thresholds};
-        search->failed |= !trial->summary || !fix_outcomes(trial, search->analysis->report, &measured,
-                                                            &search->arena);
+        search->failed |=
+            !trial->summary || !fix_outcomes(trial, search->analysis->report, &measured, &search->arena);
         search->count++;
     }
     close_run(&run);
@@ -209,7 +209,8 @@ static void propose_all(struct fix_search *search, struct fix_context *context)
     }
 }
 
-/* The trial that leaves least to be found, the first of equals by size; NULL: none is better than `report`. */
+/* The trial that leaves least to be found, the first of equals by size; NULL: none is better than `report`.
+ */
 static const struct fix_trial *best_trial(const struct fix_search *search, size_t first,
                                           const struct stability_report *report)
 {
@@ -218,8 +219,8 @@ static const struct fix_trial *best_trial(const struct fix_search *search, size_
     for (size_t i = first; i < search->count; i++) {
         const struct fix_trial *trial = &search->trials[i];
         int64_t change = fix_compare_states(&trial->state, best ? &best->state : &state);
-        if (change < 0 || (best && change == 0 &&
-                           trial->revision.operation_count < best->revision.operation_count))
+        if (change < 0 ||
+            (best && change == 0 && trial->revision.operation_count < best->revision.operation_count))
             best = trial;
     }
     return best;

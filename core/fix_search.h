@@ -14,10 +14,11 @@ struct fix_search_counts {
     int64_t helped; /* changes that some finding is better with */
 };
 
-/* Bytes that a changed request may take at most: more than the request itself, for layers that are inserted. */
+/* Bytes that a changed request may take at most: more than the request itself, for layers that are inserted.
+ */
 double fix_search_bytes(const struct stability_plan *plan);
-/* Fills in the fixes of the report's findings, in the context's memory. False with the error where the work was
- * stopped, or memory ran out. */
+/* Fills in the fixes of the report's findings, in the context's memory. False with the error where the work
+ * was stopped, or memory ran out. */
 bool fix_search_run(struct analysis_context *context, const struct fix_search_limits *limits,
                     struct fix_search_counts *counts);
 

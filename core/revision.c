@@ -1,24 +1,23 @@
 #include "core/revision.h"
 
 #include "core/kernels.h"
+#include "core/revision_edit.h"
 #include "core/revision_patch.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum { NO_LAYER = -1 };
 
-static void *take(struct revision *r, size_t count, size_t size)
+void *revision_take(struct revision *r, size_t count, size_t size)
 {
     void *memory = arena_array(r->arena, count, size);
     r->failed |= !memory;
     return memory;
 }
 
-/* A copy of `count` items with room for `capacity`. */
-static void *copy_items(struct revision *r, const void *items, size_t count, size_t capacity, size_t size)
+void *revision_copy(struct revision *r, const void *items, size_t count, size_t capacity, size_t size)
 {
-    void *copy = take(r, capacity, size);
+    void *copy = revision_take(r, capacity, size);
     if (copy && count)
         memcpy(copy, items, count * size);
     return copy;
@@ -47,7 +46,7 @@ static struct revision_inputs inputs_as_written(struct revision *r, size_t index
 {
     const struct stability_layer *layer = &r->layers[index];
     size_t count = layer->input_count ? layer->input_count : !reads_nothing(layer->type);
-    struct revision_inputs inputs = {count, take(r, count, sizeof(*inputs.names))};
+    struct revision_inputs inputs = {count, revision_take(r, count, sizeof(*inputs.names))};
     for (size_t k = 0; inputs.names && k < count; k++)
         inputs.names[k] = layer->input_count ? layer->inputs[k] : implicit_input(r, index);
     return inputs;
@@ -110,7 +109,7 @@ static struct revision_inputs with_name(struct revision *r, const struct revisio
         reads |= strcmp(inputs->names[k], from) == 0;
     if (!reads)
         return changed;
-    changed.names = copy_items(r, inputs->names, inputs->count, inputs->count, sizeof(*inputs->names));
+    changed.names = revision_copy(r, inputs->names, inputs->count, inputs->count, sizeof(*inputs->names));
     for (size_t k = 0; changed.names && k < changed.count; k++)
         if (strcmp(changed.names[k], from) == 0)
             changed.names[k] = to;
@@ -132,17 +131,17 @@ void revision_begin(struct revision *r, const struct stability_request *request,
     *r = (struct revision){.arena = arena, .request = *request};
     size_t count = request->model.layer_count;
     r->capacity = count + 8;
-    r->layers = copy_items(r, request->model.layers, count, r->capacity, sizeof(*r->layers));
-    r->inputs = take(r, r->capacity, sizeof(*r->inputs));
-    r->weights = copy_items(r, request->weights.items, request->weights.count, request->weights.count,
-                            sizeof(*r->weights));
+    r->layers = revision_copy(r, request->model.layers, count, r->capacity, sizeof(*r->layers));
+    r->inputs = revision_take(r, r->capacity, sizeof(*r->inputs));
+    r->weights = revision_copy(r, request->weights.items, request->weights.count, request->weights.count,
+                               sizeof(*r->weights));
     r->request.model.layers = r->layers;
     r->request.weights.items = r->weights;
     for (size_t i = 0; !r->failed && i < count; i++)
         r->inputs[i] = inputs_as_written(r, i);
     const struct stability_loss *loss = &request->model.loss;
     r->loss_inputs.count = loss->input_count ? loss->input_count : 1;
-    r->loss_inputs.names = take(r, r->loss_inputs.count, sizeof(*r->loss_inputs.names));
+    r->loss_inputs.names = revision_take(r, r->loss_inputs.count, sizeof(*r->loss_inputs.names));
     for (size_t k = 0; !r->failed && k < r->loss_inputs.count; k++)
         r->loss_inputs.names[k] = loss->input_count ? loss->inputs[k] : r->layers[count - 1].name;
 }
@@ -151,12 +150,12 @@ void revision_continue(struct revision *r, const struct revision *from)
 {
     *r = *from;
     size_t count = from->request.model.layer_count;
-    r->layers = copy_items(r, from->layers, count, from->capacity, sizeof(*r->layers));
-    r->inputs = copy_items(r, from->inputs, count, from->capacity, sizeof(*r->inputs));
-    r->weights = copy_items(r, from->weights, from->request.weights.count, from->request.weights.count,
-                            sizeof(*r->weights));
-    r->operations = copy_items(r, from->operations, from->operation_count, from->operation_capacity,
-                               sizeof(*r->operations));
+    r->layers = revision_copy(r, from->layers, count, from->capacity, sizeof(*r->layers));
+    r->inputs = revision_copy(r, from->inputs, count, from->capacity, sizeof(*r->inputs));
+    r->weights = revision_copy(r, from->weights, from->request.weights.count, from->request.weights.count,
+                               sizeof(*r->weights));
+    r->operations = revision_copy(r, from->operations, from->operation_count, from->operation_capacity,
+                                  sizeof(*r->operations));
     r->request.model.layers = r->layers;
     r->request.weights.items = r->weights;
 }
@@ -185,8 +184,7 @@ static int find_producer(const struct revision *r, const char *value)
     return NO_LAYER;
 }
 
-/* A layer that an edit needs; without it the edit fails. */
-static int need_layer(struct revision *r, const char *name)
+int revision_need(struct revision *r, const char *name)
 {
     int index = find_layer(r, name);
     r->failed |= index < 0;
@@ -231,8 +229,8 @@ static void make_room(struct revision *r)
     if (r->request.model.layer_count < r->capacity)
         return;
     size_t capacity = 2 * r->capacity;
-    r->layers = copy_items(r, r->layers, r->capacity, capacity, sizeof(*r->layers));
-    r->inputs = copy_items(r, r->inputs, r->capacity, capacity, sizeof(*r->inputs));
+    r->layers = revision_copy(r, r->layers, r->capacity, capacity, sizeof(*r->layers));
+    r->inputs = revision_copy(r, r->inputs, r->capacity, capacity, sizeof(*r->inputs));
     r->request.model.layers = r->layers;
     r->capacity = capacity;
 }
@@ -257,7 +255,7 @@ static void put_layer(struct revision *r, size_t at, const struct stability_laye
 
 static struct revision_inputs make_inputs(struct revision *r, const char *first, const char *second)
 {
-    struct revision_inputs inputs = {second ? 2 : 1, take(r, 2, sizeof(*inputs.names))};
+    struct revision_inputs inputs = {second ? 2 : 1, revision_take(r, 2, sizeof(*inputs.names))};
     if (inputs.names) {
         inputs.names[0] = first;
         inputs.names[1] = second;
@@ -279,12 +277,12 @@ void revision_insert_after(struct revision *r, const char *value, const char *al
 void revision_insert_before(struct revision *r, const char *reader, size_t index,
                             const struct stability_layer *layer)
 {
-    int at = need_layer(r, reader);
+    int at = revision_need(r, reader);
     if (at < 0)
         return;
     struct revision_inputs inputs = make_inputs(r, r->inputs[at].names[index], NULL);
     struct revision_inputs *wired = &r->inputs[at];
-    wired->names = copy_items(r, wired->names, wired->count, wired->count, sizeof(*wired->names));
+    wired->names = revision_copy(r, wired->names, wired->count, wired->count, sizeof(*wired->names));
     if (r->failed)
         return;
     wired->names[index] = layer->name;
@@ -294,7 +292,7 @@ void revision_insert_before(struct revision *r, const char *reader, size_t index
 
 void revision_remove_layer(struct revision *r, const char *name)
 {
-    int at = need_layer(r, name);
+    int at = revision_need(r, name);
     if (at < 0)
         return;
     r->failed |= r->inputs[at].count != 1 || r->request.model.layer_count < 2;
@@ -312,222 +310,9 @@ void revision_remove_layer(struct revision *r, const char *name)
 
 void revision_set_input(struct revision *r, const char *layer, const char *value)
 {
-    int at = need_layer(r, layer);
+    int at = revision_need(r, layer);
     if (at < 0)
         return;
     r->inputs[at] = make_inputs(r, value, NULL);
     settle(r);
-}
-
-/* ---- members of layers ---- */
-
-static bool has_attribute(const char *type, const char *name)
-{
-    int index = kernels_find_layer(type);
-    const struct stability_attribute *row =
-        index < 0 ? NULL : stability_layer_type_at((size_t)index)->attributes;
-    for (; row && row->name; row++)
-        if (strcmp(row->name, name) == 0)
-            return true;
-    return false;
-}
-
-static bool is_among(const char *name, const char *const *names)
-{
-    for (; names && *names; names++)
-        if (strcmp(name, *names) == 0)
-            return true;
-    return false;
-}
-
-static const char *member_path(struct revision *r, const char *object, const char *name)
-{
-    char *token = take(r, 2 * strlen(name) + 1, 1);
-    if (!token)
-        return NULL;
-    patch_escape(token, name);
-    return arena_format(r->arena, "%s/%s", object, token);
-}
-
-/* Attributes without the one at `index`. */
-static void drop_attribute(struct revision *r, struct stability_members *members, size_t index,
-                           const char *object)
-{
-    struct stability_member *kept = copy_items(r, members->items, members->count, members->count, sizeof(*kept));
-    if (!kept)
-        return;
-    patch_remove(r, member_path(r, object, kept[index].name));
-    memmove(&kept[index], &kept[index + 1], (members->count - index - 1) * sizeof(*kept));
-    *members = (struct stability_members){members->count - 1, kept};
-}
-
-void revision_set_type(struct revision *r, const char *layer, const char *type, const char *const *except)
-{
-    int at = need_layer(r, layer);
-    if (at < 0)
-        return;
-    const char *object = arena_format(r->arena, "/model/layers/%d", at);
-    r->failed |= !object;
-    if (r->failed)
-        return;
-    patch_replace(r, member_path(r, object, "type"), patch_text(r, type));
-    r->layers[at].type = type;
-    struct stability_members *members = &r->layers[at].attributes;
-    for (size_t i = members->count; !r->failed && i-- > 0;)
-        if (!has_attribute(type, members->items[i].name) || is_among(members->items[i].name, except))
-            drop_attribute(r, members, i, object);
-}
-
-void revision_set_attribute(struct revision *r, const char *layer, const char *name,
-                            const struct stability_value *value)
-{
-    int at = need_layer(r, layer);
-    if (at < 0)
-        return;
-    struct stability_members *members = &r->layers[at].attributes;
-    struct stability_member *items =
-        copy_items(r, members->items, members->count, members->count + 1, sizeof(*items));
-    const char *path = arena_format(r->arena, "/model/layers/%d/%s", at, name);
-    if (!items)
-        return;
-    size_t i = 0;
-    while (i < members->count && strcmp(items[i].name, name) != 0)
-        i++;
-    bool present = i < members->count;
-    items[i] = (struct stability_member){name, *value};
-    *members = (struct stability_members){members->count + !present, items};
-    (present ? patch_replace : patch_add)(r, path, patch_value(r, value));
-}
-
-/* ---- parameters ---- */
-
-static void drop_weight(struct revision *r, const char *layer, const char *parameter)
-{
-    const char *key = arena_format(r->arena, "%s.%s", layer, parameter);
-    r->failed |= !key;
-    for (size_t i = 0; !r->failed && i < r->request.weights.count; i++) {
-        if (strcmp(r->weights[i].name, key) != 0)
-            continue;
-        patch_remove(r, member_path(r, "/weights", key));
-        memmove(&r->weights[i], &r->weights[i + 1],
-                (r->request.weights.count - i - 1) * sizeof(*r->weights));
-        r->request.weights.count--;
-        return;
-    }
-}
-
-/* The index of a parameter in a layer's init; its count where it is not there. */
-static size_t find_init(const struct stability_inits *inits, const char *parameter)
-{
-    size_t i = 0;
-    while (i < inits->count && strcmp(inits->items[i].name, parameter) != 0)
-        i++;
-    return i;
-}
-
-static void drop_init(struct revision *r, int at, const char *parameter)
-{
-    struct stability_inits *inits = &r->layers[at].init;
-    size_t i = find_init(inits, parameter);
-    if (i == inits->count)
-        return;
-    struct stability_init *items = copy_items(r, inits->items, inits->count, inits->count, sizeof(*items));
-    if (!items)
-        return;
-    memmove(&items[i], &items[i + 1], (inits->count - i - 1) * sizeof(*items));
-    *inits = (struct stability_inits){inits->count - 1, items};
-    patch_remove(r, arena_format(r->arena, "/model/layers/%d/init/%s", at, parameter));
-}
-
-static void put_init(struct revision *r, int at, const struct stability_init *init)
-{
-    struct stability_inits *inits = &r->layers[at].init;
-    struct stability_init *items =
-        copy_items(r, inits->items, inits->count, inits->count + 1, sizeof(*items));
-    if (!items)
-        return;
-    size_t i = find_init(inits, init->name);
-    bool present = i < inits->count;
-    const struct stability_result *value = patch_recipe(r, &init->recipe);
-    if (inits->count == 0) {
-        patch_add(r, arena_format(r->arena, "/model/layers/%d/init", at),
-                  patch_member(r, init->name, value));
-    } else {
-        const char *path = arena_format(r->arena, "/model/layers/%d/init/%s", at, init->name);
-        (present ? patch_replace : patch_add)(r, path, value);
-    }
-    items[i] = *init;
-    *inits = (struct stability_inits){inits->count + !present, items};
-}
-
-void revision_draw(struct revision *r, const char *layer, const char *parameter,
-                   const struct stability_recipe *recipe)
-{
-    int at = need_layer(r, layer);
-    if (at < 0)
-        return;
-    drop_weight(r, layer, parameter);
-    if (!recipe)
-        drop_init(r, at, parameter);
-    else
-        put_init(r, at, &(const struct stability_init){parameter, *recipe});
-}
-
-/* ---- loss and options ---- */
-
-static bool loss_has_attribute(const char *type, const char *name)
-{
-    int index = kernels_find_loss(type);
-    const struct stability_attribute *row =
-        index < 0 ? NULL : stability_loss_type_at((size_t)index)->attributes;
-    for (; row && row->name; row++)
-        if (strcmp(row->name, name) == 0)
-            return true;
-    return false;
-}
-
-void revision_set_loss(struct revision *r, const char *type)
-{
-    struct stability_loss *loss = &r->request.model.loss;
-    patch_replace(r, "/model/loss/type", patch_text(r, type));
-    loss->type = type;
-    for (size_t i = loss->attributes.count; !r->failed && i-- > 0;)
-        if (!loss_has_attribute(type, loss->attributes.items[i].name))
-            drop_attribute(r, &loss->attributes, i, "/model/loss");
-}
-
-void revision_set_learning_rate(struct revision *r, double rate)
-{
-    r->request.options.learning_rate = rate;
-    r->request.options.learning_rate_given = true;
-    struct stability_value value = revision_real(rate);
-    patch_add(r, "/options/learning_rate", patch_value(r, &value));
-}
-
-void revision_set_float64(struct revision *r)
-{
-    r->request.options.precision = STABILITY_PRECISION_FLOAT64;
-    patch_add(r, "/options/precision", patch_text(r, "float64"));
-}
-
-/* ---- values ---- */
-
-struct stability_value revision_integer(int64_t integer)
-{
-    return (struct stability_value){.kind = STABILITY_INTEGER, .integer = integer};
-}
-
-struct stability_value revision_real(double real)
-{
-    return (struct stability_value){.kind = STABILITY_REAL, .real = real};
-}
-
-struct stability_value revision_boolean(bool boolean)
-{
-    return (struct stability_value){.kind = STABILITY_BOOLEAN, .boolean = boolean};
-}
-
-struct stability_value revision_string(const char *string)
-{
-    return (struct stability_value){.kind = STABILITY_STRING, .string = string};
 }

@@ -1,6 +1,6 @@
-/* A changed copy of a request, and the same changes as operations of a JSON Patch (RFC 6902) on the request as
- * it reads on the wire. Layers are named, not counted: where one is inserted or removed, whoever would then
- * read another layer than before gets explicit inputs. */
+/* A changed copy of a request, and the same changes as operations of a JSON Patch (RFC 6902) on the request
+ * as it reads on the wire. Layers are named, not counted: where one is inserted or removed, whoever would
+ * then read another layer than before gets explicit inputs. */
 #ifndef CORE_REVISION_H
 #define CORE_REVISION_H
 

@@ -47,6 +47,7 @@ struct rule_context {
 
 struct rule_ops {
     struct stability_rule_type type;
+    unsigned least; /* bits by row of its thresholds: it speaks below the number; else above it */
     /* Adds findings with rule_add. False where memory ran out. */
     bool (*check)(struct rule_context *context);
 };

@@ -300,7 +300,7 @@ static double *loosened(const struct rule_ops *rule, const double *thresholds,
             continue;
         for (size_t k = 0; k <= i; k++)
             if (strncmp(rule->type.thresholds[k].name, row->name, strlen(rule->type.thresholds[k].name)) == 0)
-                loose[k] = row->least ? (double)INFINITY : -(double)INFINITY;
+                loose[k] = rule->least >> i & 1 ? (double)INFINITY : -(double)INFINITY;
     }
     return loose;
 }

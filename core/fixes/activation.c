@@ -53,14 +53,15 @@ static void propose(const struct fix_context *context)
     try_type(context, "Tanh", &fix_scheme_xavier);
 }
 
-static const char *const rules[] = {"vanishing-gradient", "dead-units",        "saturated-units",
-                                    "rank-collapse",      "poor-initialization", "vanishing-activation",
-                                    "low-precision-underflow", NULL};
+static const char *const rules[] = {
+    "vanishing-gradient",  "dead-units",           "saturated-units",         "rank-collapse",
+    "poor-initialization", "vanishing-activation", "low-precision-underflow", NULL};
 
 FIX_OPS(activation) = {
     .type = {.name = "activation",
-             .documentation = "Activations that saturate become ReLU or Tanh, those that die LeakyReLU or GELU; "
-                              "with the weights as they are, and drawn anew for it.",
+             .documentation =
+                 "Activations that saturate become ReLU or Tanh, those that die LeakyReLU or GELU; "
+                 "with the weights as they are, and drawn anew for it.",
              .source = "Glorot, Bordes, Bengio 2011, Deep sparse rectifier neural networks; Maas, Hannun, Ng "
                        "2013, Rectifier nonlinearities improve neural network acoustic models",
              .rules = rules},

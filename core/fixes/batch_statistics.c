@@ -44,9 +44,16 @@ static void propose(const struct fix_context *context)
               "use GroupNorm or LayerNorm in place of BatchNorm: they need no statistics of the batch");
 }
 
-static const char *const rules[] = {"vanishing-gradient",  "exploding-gradient", "dead-units",
-                                    "rank-collapse",       "non-finite",         "vanishing-activation",
-                                    "low-precision-underflow", "saturated-units", "exploding-activation", NULL};
+static const char *const rules[] = {"vanishing-gradient",
+                                    "exploding-gradient",
+                                    "dead-units",
+                                    "rank-collapse",
+                                    "non-finite",
+                                    "vanishing-activation",
+                                    "low-precision-underflow",
+                                    "saturated-units",
+                                    "exploding-activation",
+                                    NULL};
 
 FIX_OPS(batch_statistics) = {
     .type = {.name = "batch-statistics",

@@ -27,16 +27,23 @@ static void propose(const struct fix_context *context)
     try_type(context, "LSTM");
 }
 
-static const char *const rules[] = {
-    "vanishing-gradient", "exploding-gradient",   "exploding-activation", "vanishing-activation",
-    "saturated-units",    "low-precision-overflow", "non-finite",         "rank-collapse",
-    "low-precision-underflow", NULL};
+static const char *const rules[] = {"vanishing-gradient",
+                                    "exploding-gradient",
+                                    "exploding-activation",
+                                    "vanishing-activation",
+                                    "saturated-units",
+                                    "low-precision-overflow",
+                                    "non-finite",
+                                    "rank-collapse",
+                                    "low-precision-underflow",
+                                    NULL};
 
 FIX_OPS(gates) = {
     .type = {.name = "gates",
              .documentation = "RNN becomes GRU or LSTM, drawn as PyTorch draws them.",
-             .source = "Hochreiter, Schmidhuber 1997, Long short-term memory; Cho et al. 2014, Learning phrase "
-                       "representations using RNN encoder-decoder",
+             .source =
+                 "Hochreiter, Schmidhuber 1997, Long short-term memory; Cho et al. 2014, Learning phrase "
+                 "representations using RNN encoder-decoder",
              .rules = rules},
     .propose = propose,
 };

@@ -147,8 +147,9 @@ static const char *const rules[] = {"non-finite", "exploding-gradient", "explodi
 
 FIX_OPS(guard) = {
     .type = {.name = "guard",
-             .documentation = "An epsilon or a clamp before a logarithm, a root, a power, an exponential or a "
-                              "division; an eps in a normalisation; Softmax in place of its formula.",
+             .documentation =
+                 "An epsilon or a clamp before a logarithm, a root, a power, an exponential or a "
+                 "division; an eps in a normalisation; Softmax in place of its formula.",
              .source = "Blanchard, Higham, Higham 2021, Accurately computing the log-sum-exp and softmax "
                        "functions",
              .rules = rules},

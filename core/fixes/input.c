@@ -57,8 +57,9 @@ static const char *const rules[] = {"input-scale", NULL};
 
 FIX_OPS(input) = {
     .type = {.name = "input",
-             .documentation = "The data is scaled by a factor, or normalised by feature or by sample, before it "
-                              "is read: a layer is inserted, the data itself is not sent again.",
+             .documentation =
+                 "The data is scaled by a factor, or normalised by feature or by sample, before it "
+                 "is read: a layer is inserted, the data itself is not sent again.",
              .source = "LeCun, Bottou, Orr, Muller 1998, Efficient BackProp, section 4.3",
              .rules = rules},
     .propose = propose,

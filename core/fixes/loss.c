@@ -11,8 +11,8 @@ static bool is_loss(const struct fix_context *context, const char *type)
 /* Activations that a loss applies itself, or that only take away what it needs. */
 static bool is_final_activation(const struct graph *graph, int node)
 {
-    static const char *const types[] = {"Softmax", "Softmin",  "LogSoftmax", "Sigmoid",  "Hardsigmoid", "Tanh",
-                                        "ReLU",    "Softplus", "Softsign",   "ReLU6", "LogSigmoid"};
+    static const char *const types[] = {"Softmax", "Softmin",  "LogSoftmax", "Sigmoid", "Hardsigmoid", "Tanh",
+                                        "ReLU",    "Softplus", "Softsign",   "ReLU6",   "LogSigmoid"};
     for (size_t i = 0; node >= 0 && i < sizeof(types) / sizeof(types[0]); i++)
         if (fix_is_type(graph, node, types[i]))
             return true;
@@ -57,8 +57,7 @@ static void try_fused(const struct fix_context *context, int node, const char *l
     revision_remove_layer(&revision, context->graph->nodes[node].name);
     revision_set_loss(&revision, type);
     fix_offer(context, &revision, "remove '%s' and use %s, which takes the %s itself",
-              context->graph->nodes[node].name, type,
-              strcmp(layer, "Sigmoid") == 0 ? "sigmoid" : "softmax");
+              context->graph->nodes[node].name, type, strcmp(layer, "Sigmoid") == 0 ? "sigmoid" : "softmax");
 }
 
 static void try_type(const struct fix_context *context, int node, const char *from, const char *to)
@@ -67,7 +66,8 @@ static void try_type(const struct fix_context *context, int node, const char *fr
         return;
     struct revision revision = fix_begin(context);
     revision_set_type(&revision, context->graph->nodes[node].name, to, NULL);
-    fix_offer(context, &revision, "use %s in place of %s in '%s'", to, from, context->graph->nodes[node].name);
+    fix_offer(context, &revision, "use %s in place of %s in '%s'", to, from,
+              context->graph->nodes[node].name);
 }
 
 static void try_insertion(const struct fix_context *context, const char *type)
@@ -127,16 +127,17 @@ static void propose(const struct fix_context *context)
     }
 }
 
-static const char *const rules[] = {"loss-mismatch", "non-finite", "exploding-gradient", "saturated-units",
-                                    "vanishing-gradient", NULL};
+static const char *const rules[] = {"loss-mismatch",   "non-finite",         "exploding-gradient",
+                                    "saturated-units", "vanishing-gradient", NULL};
 
 FIX_OPS(loss) = {
-    .type = {.name = "loss",
-             .documentation = "An activation that the loss applies itself is removed, one that it needs is "
-                              "inserted; softmax or sigmoid and their logarithm become one layer, or part of the "
-                              "loss; a loss whose targets are others becomes one that takes them.",
-             .source = "torch.nn documentation of each loss; Goodfellow, Bengio, Courville 2016, Deep Learning, "
-                       "section 6.2.2",
-             .rules = rules},
+    .type =
+        {.name = "loss",
+         .documentation = "An activation that the loss applies itself is removed, one that it needs is "
+                          "inserted; softmax or sigmoid and their logarithm become one layer, or part of the "
+                          "loss; a loss whose targets are others becomes one that takes them.",
+         .source = "torch.nn documentation of each loss; Goodfellow, Bengio, Courville 2016, Deep Learning, "
+                   "section 6.2.2",
+         .rules = rules},
     .propose = propose,
 };

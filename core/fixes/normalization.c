@@ -28,19 +28,28 @@ static void propose(const struct fix_context *context)
     try_norm(context, FIX_RMS_NORM, "RMSNorm");
 }
 
-static const char *const rules[] = {
-    "vanishing-gradient",   "exploding-gradient", "vanishing-activation",   "exploding-activation",
-    "poor-initialization",  "dead-units",         "saturated-units",        "rank-collapse",
-    "non-finite",           "input-scale",        "low-precision-overflow", "low-precision-underflow",
-    NULL};
+static const char *const rules[] = {"vanishing-gradient",
+                                    "exploding-gradient",
+                                    "vanishing-activation",
+                                    "exploding-activation",
+                                    "poor-initialization",
+                                    "dead-units",
+                                    "saturated-units",
+                                    "rank-collapse",
+                                    "non-finite",
+                                    "input-scale",
+                                    "low-precision-overflow",
+                                    "low-precision-underflow",
+                                    NULL};
 
 FIX_OPS(normalization) = {
-    .type = {.name = "normalization",
-             .documentation = "BatchNorm, LayerNorm or RMSNorm behind every hidden Linear and Conv layer that "
-                              "none follows; behind convolutions GroupNorm stands for the latter two.",
-             .source = "Ioffe, Szegedy 2015, Batch normalization; Ba, Kiros, Hinton 2016, Layer normalization; "
-                       "Zhang, Sennrich 2019, Root mean square layer normalization; Wu, He 2018, Group "
-                       "normalization",
-             .rules = rules},
+    .type =
+        {.name = "normalization",
+         .documentation = "BatchNorm, LayerNorm or RMSNorm behind every hidden Linear and Conv layer that "
+                          "none follows; behind convolutions GroupNorm stands for the latter two.",
+         .source = "Ioffe, Szegedy 2015, Batch normalization; Ba, Kiros, Hinton 2016, Layer normalization; "
+                   "Zhang, Sennrich 2019, Root mean square layer normalization; Wu, He 2018, Group "
+                   "normalization",
+         .rules = rules},
     .propose = propose,
 };

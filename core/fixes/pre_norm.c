@@ -11,13 +11,14 @@ static void propose(const struct fix_context *context)
     fix_offer(context, &revision, "normalise before attention and feed-forward (norm_first), not after them");
 }
 
-static const char *const rules[] = {"vanishing-gradient", "exploding-gradient", "rank-collapse",
-                                    "update-ratio", "low-precision-underflow", NULL};
+static const char *const rules[] = {"vanishing-gradient", "exploding-gradient",      "rank-collapse",
+                                    "update-ratio",       "low-precision-underflow", NULL};
 
 FIX_OPS(pre_norm) = {
     .type = {.name = "pre-norm",
-             .documentation = "TransformerEncoderLayer with norm_first: the sums are an unbroken path for the "
-                              "gradient.",
+             .documentation =
+                 "TransformerEncoderLayer with norm_first: the sums are an unbroken path for the "
+                 "gradient.",
              .source = "Xiong et al. 2020, On layer normalization in the transformer architecture",
              .rules = rules},
     .propose = propose,

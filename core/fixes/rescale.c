@@ -37,7 +37,7 @@ static void try_factors(const struct fix_context *context)
         const struct stability_members *attributes = &context->graph->nodes[i].source->attributes;
         for (size_t k = 0; fix_is_type(context->graph, i, "Scale") && k < attributes->count; k++) {
             const struct stability_value *value = &attributes->items[k].value;
-            double factor = value->kind == STABILITY_REAL ? value->real
+            double factor = value->kind == STABILITY_REAL      ? value->real
                             : value->kind == STABILITY_INTEGER ? (double)value->integer
                                                                : 1;
             if (strcmp(attributes->items[k].name, "factor") == 0 && fabs(log10(fabs(factor))) >= 1)
@@ -62,21 +62,30 @@ static void propose(const struct fix_context *context)
             .name = revision_name(&revision, name, "scale"), .type = "Scale", .attributes = {1, attribute}};
         revision_insert_after(&revision, name, NULL, &scale);
     }
-    fix_offer(context, &revision,
-              "multiply what each layer puts out by the factor that brings the variance of its weights to what "
-              "its activation asks for");
+    fix_offer(
+        context, &revision,
+        "multiply what each layer puts out by the factor that brings the variance of its weights to what "
+        "its activation asks for");
 }
 
-static const char *const rules[] = {
-    "poor-initialization",  "vanishing-gradient",   "exploding-gradient",     "vanishing-activation",
-    "exploding-activation", "saturated-units",      "low-precision-overflow", "low-precision-underflow",
-    "non-finite",           "rank-collapse",        NULL};
+static const char *const rules[] = {"poor-initialization",
+                                    "vanishing-gradient",
+                                    "exploding-gradient",
+                                    "vanishing-activation",
+                                    "exploding-activation",
+                                    "saturated-units",
+                                    "low-precision-overflow",
+                                    "low-precision-underflow",
+                                    "non-finite",
+                                    "rank-collapse",
+                                    NULL};
 
 FIX_OPS(rescale) = {
     .type = {.name = "rescale",
-             .documentation = "Layers whose weights the request gives are followed by a Scale: their directions "
-                              "stay, their scale becomes the one that is asked for. A Scale that multiplies by "
-                              "10 or more, or by 0.1 or less, multiplies by 1.",
+             .documentation =
+                 "Layers whose weights the request gives are followed by a Scale: their directions "
+                 "stay, their scale becomes the one that is asked for. A Scale that multiplies by "
+                 "10 or more, or by 0.1 or less, multiplies by 1.",
              .source = "Schoenholz et al. 2017, Deep information propagation",
              .rules = rules},
     .propose = propose,

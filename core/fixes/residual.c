@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-/* The end of the block that starts with a hidden layer: its activation, or itself; attention is a block of its
- * own. -1: the node starts none. */
+/* The end of the block that starts with a hidden layer: its activation, or itself; attention is a block of
+ * its own. -1: the node starts none. */
 static int end_of_block(const struct fix_context *context, int node)
 {
     const struct graph *graph = context->graph;
@@ -14,7 +14,8 @@ static int end_of_block(const struct fix_context *context, int node)
     if (!context->observations->forecast.layers[node].affine || fix_is_last(graph, node))
         return -1;
     int end = node, reader = fix_only_reader(graph, node);
-    while (reader >= 0 && (graph->nodes[reader].ops->activation || strstr(graph->nodes[reader].ops->type.type, "Norm"))) {
+    while (reader >= 0 &&
+           (graph->nodes[reader].ops->activation || strstr(graph->nodes[reader].ops->type.type, "Norm"))) {
         end = reader;
         reader = fix_only_reader(graph, reader);
     }
@@ -50,8 +51,9 @@ static void try_blocks(const struct fix_context *context, bool normalize, const 
 static void propose(const struct fix_context *context)
 {
     try_blocks(context, false, "add what each block reads to what it puts out (residual connections)");
-    try_blocks(context, true,
-               "add what each block reads to what it puts out (residual connections), and normalise the sums");
+    try_blocks(
+        context, true,
+        "add what each block reads to what it puts out (residual connections), and normalise the sums");
 }
 
 static const char *const rules[] = {"vanishing-gradient",   "rank-collapse",           "poor-initialization",
@@ -59,9 +61,10 @@ static const char *const rules[] = {"vanishing-gradient",   "rank-collapse",    
 
 FIX_OPS(residual) = {
     .type = {.name = "residual",
-             .documentation = "A sum around every block (a Linear or Conv layer with its activation, or "
-                              "attention) that keeps the shape of what it reads; with LayerNorm behind the sums "
-                              "or without.",
+             .documentation =
+                 "A sum around every block (a Linear or Conv layer with its activation, or "
+                 "attention) that keeps the shape of what it reads; with LayerNorm behind the sums "
+                 "or without.",
              .source = "He, Zhang, Ren, Sun 2016, Deep residual learning for image recognition; Dong, "
                        "Cordonnier, Loukas 2021, Attention is not all you need",
              .rules = rules},

@@ -95,7 +95,7 @@ RULE_OPS(exploding_activation) = {
 
 enum { VANISHING_RMS };
 static const struct stability_threshold vanishing_thresholds[] = {
-    [VANISHING_RMS] = {"rms", 1e-6, "the smallest root mean square of an output that is not a finding", true},
+    [VANISHING_RMS] = {"rms", 1e-6, "the smallest root mean square of an output that is not a finding"},
     {0},
 };
 
@@ -147,5 +147,6 @@ RULE_OPS(vanishing_activation) = {
                        "neural networks, "
                        "section 4.2",
              .thresholds = vanishing_thresholds},
+    .least = 1u << VANISHING_RMS,
     .check = check_vanishing,
 };

@@ -8,8 +8,8 @@
 enum { RATIO_HIGH, RATIO_LOW, RATIO_LOW_WARNING };
 static const struct stability_threshold thresholds[] = {
     [RATIO_HIGH] = {"ratio_high", 0.1, "the greatest median of update ratios that is not a finding"},
-    [RATIO_LOW] = {"ratio_low", 1e-6, "the least median of update ratios that is not a finding", true},
-    [RATIO_LOW_WARNING] = {"ratio_low_warning", 1e-8, "the same, below which it is a warning", true},
+    [RATIO_LOW] = {"ratio_low", 1e-6, "the least median of update ratios that is not a finding"},
+    [RATIO_LOW_WARNING] = {"ratio_low_warning", 1e-8, "the same, below which it is a warning"},
     {0},
 };
 
@@ -207,5 +207,6 @@ RULE_OPS(learning_rate) = {
          .source =
              "Karpathy 2017, CS231n notes, Neural networks part 3: ratio of weights to updates, about 1e-3",
          .thresholds = thresholds},
+    .least = 1u << RATIO_LOW | 1u << RATIO_LOW_WARNING,
     .check = check,
 };

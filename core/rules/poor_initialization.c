@@ -6,9 +6,9 @@
 
 enum { SHRINK, SHRINK_SCHEME, GROW, EXCESS };
 static const struct stability_threshold thresholds[] = {
-    [SHRINK] = {"shrink", 1e-4, "the least predicted factor of a chain of layers that is not a finding", true},
+    [SHRINK] = {"shrink", 1e-4, "the least predicted factor of a chain of layers that is not a finding"},
     [SHRINK_SCHEME] = {"shrink_scheme", 1e-2,
-                       "the same, for chains drawn by a scheme that is not made for their activation", true},
+                       "the same, for chains drawn by a scheme that is not made for their activation"},
     [GROW] = {"grow", 1e3, "the greatest predicted factor of a chain of layers that is not a finding"},
     [EXCESS] = {"excess", 12,
                 "the greatest variance of one weight, relative to what is asked for, that is not a finding"},
@@ -206,5 +206,6 @@ RULE_OPS(poor_initialization) = {
                        "Delving deep into "
                        "rectifiers",
              .thresholds = thresholds},
+    .least = 1u << SHRINK | 1u << SHRINK_SCHEME,
     .check = check,
 };

@@ -6,9 +6,9 @@
 enum { SPREAD, TOKEN_SPREAD };
 static const struct stability_threshold thresholds[] = {
     [SPREAD] = {"spread", 1e-4,
-                "the least spread of the last layer with weights, over the batch, that is not a finding", true},
+                "the least spread of the last layer with weights, over the batch, that is not a finding"},
     [TOKEN_SPREAD] = {"token_spread", 1e-2,
-                      "the same, over the tokens of a sequence that attention has read", true},
+                      "the same, over the tokens of a sequence that attention has read"},
     {0},
 };
 
@@ -163,5 +163,6 @@ RULE_OPS(rank_collapse) = {
              "Dong, Cordonnier, Loukas 2021, Attention is not all you need: pure attention loses rank doubly "
              "exponentially with depth; Schoenholz et al. 2017, Deep information propagation",
          .thresholds = thresholds},
+    .least = 1u << SPREAD | 1u << TOKEN_SPREAD,
     .check = check,
 };

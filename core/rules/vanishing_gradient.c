@@ -6,11 +6,11 @@
 
 enum { GRADIENT_NORM, FALL, THROUGH_TIME };
 static const struct stability_threshold thresholds[] = {
-    [GRADIENT_NORM] = {"gradient_norm", 1e-6, "the smallest L2 norm of a gradient that is not a finding", true},
+    [GRADIENT_NORM] = {"gradient_norm", 1e-6, "the smallest L2 norm of a gradient that is not a finding"},
     [FALL] = {"fall", 0.1, "its least ratio to the norm at the loss that is only information"},
     [THROUGH_TIME] =
         {"through_time", 1e-10,
-         "the least predicted factor from the last to the first step of an RNN that is not a finding", true},
+         "the least predicted factor from the last to the first step of an RNN that is not a finding"},
     {0},
 };
 
@@ -152,5 +152,6 @@ RULE_OPS(vanishing_gradient) = {
              "difficult; Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward "
              "neural networks",
          .thresholds = thresholds},
+    .least = 1u << GRADIENT_NORM | 1u << THROUGH_TIME,
     .check = check,
 };

@@ -66,7 +66,6 @@ struct stability_threshold {
     const char *name;
     double number;
     const char *documentation;
-    bool least; /* the rule speaks below the number; false: above it */
 };
 
 struct stability_rule_type {

@@ -124,8 +124,8 @@ const struct stability_result *stability_result_member(const struct stability_re
 
 /* One operation of a JSON Patch (RFC 6902) on the request, as it reads on the wire. */
 struct stability_patch_operation {
-    const char *op;   /* "add", "replace", "remove" */
-    const char *path; /* JSON Pointer */
+    const char *op;                       /* "add", "replace", "remove" */
+    const char *path;                     /* JSON Pointer */
     const struct stability_result *value; /* NULL: remove has none */
 };
 

@@ -187,8 +187,8 @@ static void member_rule(struct json_writer *json, const char *name)
     }
 }
 
-/* SARIF's own fixes replace regions of files, and a request is none: the best one is told, and all of them stand
- * among the properties. */
+/* SARIF's own fixes replace regions of files, and a request is none: the best one is told, and all of them
+ * stand among the properties. */
 static void append_first_fix(struct buffer *text, const struct stability_finding *finding)
 {
     if (finding->fix_count > 0) {
