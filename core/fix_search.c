@@ -230,8 +230,9 @@ static void search_on(struct fix_search *search, struct fix_context *context, in
 {
     size_t first = search->count;
     /* Some runs are left for what the first change does not cure. */
-    search->last_run = round + 1 < ROUNDS ? search->runs + 2 * (search->limits->trials - search->runs) / 3
-                                          : search->limits->trials;
+    search->last_run = round + 1 < ROUNDS
+                           ? search->runs + (2 * (search->limits->trials - search->runs) + 2) / 3
+                           : search->limits->trials;
     propose_all(search, context);
     const struct fix_trial *best = best_trial(search, first, context->report);
     if (!best || best->verdict == STABILITY_STABLE || round + 1 == ROUNDS)

@@ -20,7 +20,7 @@ struct forecaster {
 
 /* ---- what kinds of layers there are to the theory ---- */
 
-enum kind { UNKNOWN, AFFINE, ACTIVATION, MOVE, NORMALISATION, ADDITION };
+enum kind { UNKNOWN, AFFINE, ACTIVATION, MOVE, SCALE, NORMALISATION, ADDITION };
 
 static enum kind kind_of(const struct graph_node *node)
 {
@@ -40,6 +40,7 @@ static enum kind kind_of(const struct graph_node *node)
         {"Transpose", MOVE},
         {"Squeeze", MOVE},
         {"Unsqueeze", MOVE},
+        {"Scale", SCALE},
         {"BatchNorm1d", NORMALISATION},
         {"BatchNorm2d", NORMALISATION},
         {"LayerNorm", NORMALISATION},
@@ -91,26 +92,41 @@ static void count_readers(struct forecaster *f)
         f->reader_counts[f->graph->loss_inputs[k]]++;
 }
 
-/* The layer that alone reads a node's output, past layers that only move elements; -1: none. */
-static int sole_reader(const struct forecaster *f, int node)
+static double attribute_of(const struct graph_node *node, const char *name)
 {
+    return attributes_product(node->ops->type.attributes, node->attributes, NULL, name);
+}
+
+/* The layer that alone reads a node's output, past layers that only move elements or scale them; -1: none.
+ * *factor gets what these multiply by. */
+static int sole_reader(const struct forecaster *f, int node, double *factor)
+{
+    *factor = 1;
     for (;;) {
         int value = f->graph->nodes[node].first_output;
         if (f->reader_counts[value] != 1 || f->readers[value] < 0)
             return -1;
         node = f->readers[value];
-        if (kind_of(&f->graph->nodes[node]) != MOVE)
+        enum kind kind = kind_of(&f->graph->nodes[node]);
+        if (kind == SCALE)
+            *factor *= attribute_of(&f->graph->nodes[node], "factor");
+        if (kind != MOVE && kind != SCALE)
             return node;
     }
 }
 
-/* The layer that makes what `node` reads first, past layers that only move elements; -1: a model input. */
-static int producer_of(const struct forecaster *f, int node)
+/* The layer that makes what `node` reads first, likewise; -1: a model input. */
+static int producer_of(const struct forecaster *f, int node, double *factor)
 {
-    do {
+    *factor = 1;
+    for (;;) {
         node = f->graph->values[f->graph->nodes[node].inputs[0]].producer;
-    } while (node >= 0 && kind_of(&f->graph->nodes[node]) == MOVE);
-    return node;
+        enum kind kind = node < 0 ? UNKNOWN : kind_of(&f->graph->nodes[node]);
+        if (kind == SCALE)
+            *factor *= attribute_of(&f->graph->nodes[node], "factor");
+        if (kind != MOVE && kind != SCALE)
+            return node;
+    }
 }
 
 /* ---- forward ---- */
@@ -127,9 +143,12 @@ static void describe_affine(const struct forecaster *f, int index)
     forecast->weight_variance = weight ? weight->all.variance : NAN;
     forecast->bias_square = bias ? square_of(bias) : 0;
     forecast->gain = forecast->fan_in * forecast->weight_variance;
-    int reader = sole_reader(f, index);
+    double before, behind;
+    producer_of(f, index, &before);
+    int reader = sole_reader(f, index, &behind);
     bool activated = reader >= 0 && kind_of(&f->graph->nodes[reader]) == ACTIVATION;
     forecast->activation = activated ? reader : -1;
+    forecast->scale = before * (activated ? behind : 1);
     forecast->normalised = reader >= 0 && kind_of(&f->graph->nodes[reader]) == NORMALISATION;
 }
 
@@ -173,6 +192,13 @@ static void go_through_activation(const struct forecaster *f, const struct graph
     layer->slope_square = expectation.derivative_square;
 }
 
+/* What comes in has mean 0. */
+static double go_through_scale(const struct graph_node *node, double input)
+{
+    double factor = attribute_of(node, "factor"), shift = attribute_of(node, "shift");
+    return factor * factor * input + shift * shift;
+}
+
 static void go_forward(const struct forecaster *f, int index)
 {
     const struct graph_node *node = &f->graph->nodes[index];
@@ -191,6 +217,9 @@ static void go_forward(const struct forecaster *f, int index)
         break;
     case MOVE:
         layer->forward = input;
+        break;
+    case SCALE:
+        layer->forward = go_through_scale(node, input);
         break;
     case NORMALISATION:
         layer->forward = f->report->evaluate && strncmp(node->ops->type.type, "Batch", 5) == 0
@@ -216,17 +245,18 @@ static void follow_chain(const struct forecaster *f, int index)
     struct forecast_layer *layer = &f->forecast->layers[index];
     if (!layer->affine)
         return;
-    layer->chi =
-        layer->gain * (layer->activation >= 0 ? f->forecast->layers[layer->activation].slope_square : 1);
+    double factor;
+    layer->chi = layer->gain * layer->scale * layer->scale *
+                 (layer->activation >= 0 ? f->forecast->layers[layer->activation].slope_square : 1);
     layer->chain = log(layer->chi) / 2;
     layer->chain_length = 1;
-    int before = producer_of(f, index);
+    int before = producer_of(f, index, &factor);
     if (before >= 0 && kind_of(&f->graph->nodes[before]) == ACTIVATION)
-        before = producer_of(f, before);
+        before = producer_of(f, before, &factor);
     if (before < 0 || !f->forecast->layers[before].affine)
         return;
     const struct forecast_layer *previous = &f->forecast->layers[before];
-    int reader = previous->activation >= 0 ? sole_reader(f, previous->activation) : sole_reader(f, before);
+    int reader = sole_reader(f, previous->activation >= 0 ? previous->activation : before, &factor);
     if (reader != index)
         return;
     layer->chain += previous->chain;
@@ -250,6 +280,8 @@ static double backward_factor(const struct forecaster *f, int reader, int value)
         return layer->slope_square;
     case MOVE:
         return 1;
+    case SCALE:
+        return pow(attribute_of(node, "factor"), 2);
     case NORMALISATION: {
         const struct stability_statistics *weight = parameter_value(&f->report->layers[reader], "weight");
         return layer->forward_measured ? NAN : (weight ? square_of(weight) : 1) / forward;

@@ -18,10 +18,11 @@ struct forecast_layer {
     bool affine;   /* Linear, Conv1d, Conv2d, Conv3d: has what follows up to chi */
     double fan_in; /* inputs to each output */
     double weight_variance;
-    double bias_square;     /* E b^2; 0 without a bias */
-    double gain;            /* fan_in * weight_variance */
-    int activation;         /* the node of the activation that alone reads it, or -1 */
-    double chi;             /* gain * E f'^2 of that activation; without one f' is 1 */
+    double bias_square; /* E b^2; 0 without a bias */
+    double gain;        /* fan_in * weight_variance */
+    double scale;   /* product of the factors of Scale layers before it, and between it and its activation */
+    int activation; /* the node of the activation that alone reads it, or them, or -1 */
+    double chi;     /* gain * scale^2 * E f'^2 of that activation; without one f' is 1 */
     double slope_square;    /* activations: E f'^2 at what theory says of their input */
     double forward;         /* second moment of the output; NaN: not known */
     double backward;        /* second moment of its gradient; NaN: not known */

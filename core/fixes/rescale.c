@@ -1,4 +1,4 @@
-/* Weights that the request gives, rescaled without being sent again by a Scale layer behind each; and such
+/* Weights that the request gives, rescaled without being sent again by a Scale layer before each; and such
  * layers that are too strong. */
 #include "core/fix.h"
 
@@ -24,7 +24,8 @@ static double factor_of(const struct fix_context *context, int node)
     int activation = context->observations->forecast.layers[node].activation;
     struct fans fans = fans_of(&layer->parameters[0].shape);
     double asked = scheme_wanted(activation < 0 ? NULL : &context->graph->nodes[activation], &fans).variance;
-    double factor = rounded(sqrt(asked / report->parameters[0].value->all.variance));
+    double scale = context->observations->forecast.layers[node].scale;
+    double factor = rounded(sqrt(asked / report->parameters[0].value->all.variance) / fabs(scale));
     return isfinite(factor) && factor > 0 && (factor > 1.2 || factor < 0.8) ? factor : 1;
 }
 
@@ -60,12 +61,11 @@ static void propose(const struct fix_context *context)
         *attribute = (struct stability_member){"factor", revision_real(factor)};
         struct stability_layer scale = {
             .name = revision_name(&revision, name, "scale"), .type = "Scale", .attributes = {1, attribute}};
-        revision_insert_after(&revision, name, NULL, &scale);
+        revision_insert_before(&revision, name, 0, &scale);
     }
-    fix_offer(
-        context, &revision,
-        "multiply what each layer puts out by the factor that brings the variance of its weights to what "
-        "its activation asks for");
+    fix_offer(context, &revision,
+              "multiply what each layer reads by the factor that brings the variance of its weights to what "
+              "its activation asks for");
 }
 
 static const char *const rules[] = {"poor-initialization",
@@ -83,7 +83,7 @@ static const char *const rules[] = {"poor-initialization",
 FIX_OPS(rescale) = {
     .type = {.name = "rescale",
              .documentation =
-                 "Layers whose weights the request gives are followed by a Scale: their directions "
+                 "What layers read whose weights the request gives goes through a Scale: their directions "
                  "stay, their scale becomes the one that is asked for. A Scale that multiplies by "
                  "10 or more, or by 0.1 or less, multiplies by 1.",
              .source = "Schoenholz et al. 2017, Deep information propagation",

@@ -151,7 +151,10 @@ static double excess_of(const struct rule_context *context, int node, int parame
     const struct graph_node *activation = activation_of(context, node);
     struct wanted wanted = scheme_wanted(activation, &fans);
     double asked = fmax(2 / fans.in, activation ? wanted.variance : 0);
-    return weight->value->all.variance / asked;
+    double scale = context->observations->forecast.layers[node].affine
+                       ? context->observations->forecast.layers[node].scale
+                       : 1;
+    return weight->value->all.variance * scale * scale / asked;
 }
 
 static bool check_weights(struct rule_context *context)
