@@ -4,8 +4,10 @@
 #include "server/store/migrations.h"
 
 #include <endian.h>
+#include <errno.h>
 #include <libpq-fe.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #define MOST_VALUES 16
 #define LEAST_DELAY 0.1 /* seconds between attempts to connect */
 #define MOST_DELAY 5.0
+#define CONNECT_SECONDS 5.0
 
 /* Types on the wire: src/include/catalog/pg_type.dat. */
 enum { OID_BYTES = 17, OID_INTEGER = 20, OID_TEXT = 25, OID_REAL = 701 };
@@ -24,6 +27,7 @@ struct store_session {
     PGconn *connection; /* NULL: none yet, or none any more */
     int generation;
     bool taken;
+    bool broken; /* it is not to be used again */
 };
 
 struct backend {
@@ -69,15 +73,18 @@ static const struct {
     {"25006", STABILITY_ERROR_STORE_UNAVAILABLE, "the database takes no changes"},
 };
 
-static bool fail(const struct store_session *session, const PGresult *result, struct stability_error *error)
+/* An error without a SQLSTATE is one of the connection. */
+static bool fail(struct store_session *session, const PGresult *result, struct stability_error *error)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     log_failure(PQerrorMessage(session->connection));
-    if (PQstatus(session->connection) != CONNECTION_OK) {
+    if (state == NULL || PQstatus(session->connection) != CONNECTION_OK) {
+        session->broken = true;
         return fail_unavailable(error);
     }
-    for (size_t i = 0; state != NULL && i < sizeof(failures) / sizeof(failures[0]); i++) {
+    for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         if (strncmp(state, failures[i].state, strlen(failures[i].state)) == 0) {
+            session->broken = failures[i].code == STABILITY_ERROR_STORE_UNAVAILABLE;
             return stability_fail(error, failures[i].code, NULL, "%s", failures[i].message);
         }
     }
@@ -180,31 +187,55 @@ static bool script(struct store_session *session, const char *sql, struct stabil
 }
 
 /* What the URL says about these comes later, and wins. */
-static PGconn *connect_to(const char *url)
+static PGconn *begin_to_connect(const char *url)
 {
     static const char *const keywords[] = {
-        "connect_timeout",  "keepalives_idle",  "keepalives_interval",
-        "keepalives_count", "tcp_user_timeout", "application_name",
-        "dbname",           "client_encoding",  NULL,
+        "keepalives_idle",  "keepalives_interval",
+        "keepalives_count", "tcp_user_timeout",
+        "application_name", "dbname",
+        "client_encoding",  NULL,
     };
-    const char *const values[] = {"5", "10", "5", "3", "15000", "stabilityd", url, "UTF8", NULL};
-    return PQconnectdbParams(keywords, values, 1);
+    const char *const values[] = {"10", "5", "3", "15000", "stabilityd", url, "UTF8", NULL};
+    return PQconnectStartParams(keywords, values, 1);
+}
+
+/* Waits until the connection stands or has failed. It is done step by step, for libpq would print on standard
+ * error what the server says before a notice processor is set. */
+static void wait_connected(PGconn *connection)
+{
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    double deadline = clock_seconds() + CONNECT_SECONDS;
+    PQsetNoticeProcessor(connection, log_notice, NULL);
+    while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
+        struct pollfd socket = {
+            .fd = PQsocket(connection),
+            .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+        };
+        int left = (int)ceil((deadline - clock_seconds()) * 1000);
+        if (left <= 0 || (poll(&socket, 1, left) < 0 && errno != EINTR)) {
+            return;
+        }
+        status = PQconnectPoll(connection);
+    }
 }
 
 /* Takes its time. */
 static bool connect_session(const struct backend *backend, struct store_session *session,
                             struct stability_error *error)
 {
-    session->connection = connect_to(backend->url);
+    session->connection = begin_to_connect(backend->url);
     if (session->connection == NULL) {
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
                               "there is no memory for a connection to the database");
     }
+    if (PQstatus(session->connection) != CONNECTION_BAD) {
+        wait_connected(session->connection);
+    }
     if (PQstatus(session->connection) != CONNECTION_OK) {
-        log_failure(PQerrorMessage(session->connection));
+        const char *message = PQerrorMessage(session->connection);
+        log_failure(message[0] != '\0' ? message : "the connection does not come about in time");
         return fail_unavailable(error);
     }
-    PQsetNoticeProcessor(session->connection, log_notice, NULL);
     return script(session, "SET statement_timeout = '60s'", error);
 }
 
@@ -212,6 +243,7 @@ static void disconnect(struct store_session *session)
 {
     PQfinish(session->connection);
     session->connection = NULL;
+    session->broken = false;
 }
 
 /* The mutex is locked. */
@@ -280,7 +312,7 @@ static struct store_session *acquire(void *context, struct stability_error *erro
 static void release(void *context, struct store_session *session)
 {
     struct backend *backend = context;
-    bool broken = PQstatus(session->connection) != CONNECTION_OK;
+    bool broken = session->broken || PQstatus(session->connection) != CONNECTION_OK;
     if (broken || PQtransactionStatus(session->connection) != PQTRANS_IDLE) {
         disconnect(session);
     }

@@ -75,7 +75,7 @@ class Connection:
             return None
         status = int(lines[0].split()[1])
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        length = 0 if head or status < 200 else int(headers["content-length"])
+        length = 0 if head or status < 200 or status == 204 else int(headers["content-length"])
         while len(self.unread) < length:
             if not self.read_more():
                 raise AssertionError(f"the body ends after {len(self.unread)} of {length} bytes")
