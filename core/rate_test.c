@@ -202,6 +202,7 @@ static bool test_rates(struct range_test *t, const struct stability_request *req
         !optimizer_open(&t->optimizer, &t->trial, &settings->optimizer, t->error))
         return false;
     t->trial.stage = "learning_rate";
+    t->trial.planned = (RATE_POINTS + 3 * HALVINGS) * (settings->steps + 1); /* at most */
     result->ratios = arena_array(arena, (size_t)t->optimizer.count, sizeof(*result->ratios));
     if (!result->ratios)
         return stability_fail(t->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for learning rates");

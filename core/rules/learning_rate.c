@@ -105,9 +105,7 @@ static const char *training_cause(const struct training_result *training)
         [TRAINING_DIVERGED] =
             "a step leads beyond where the gradient holds: the rate is too large for this loss",
         [TRAINING_NON_FINITE] = "the steps lead to numbers that the precision does not hold",
-        [TRAINING_OSCILLATION] =
-            "the steps lead across the minimum, not into it: the rate, or the momentum, is "
-            "too large",
+        [TRAINING_OSCILLATION] = "the steps lead across the minimum: the rate, or the momentum, is too large",
         [TRAINING_NO_PROGRESS] = "the rate is too small for these gradients",
     };
     enum training_outcome outcome = training->events[0].outcome;

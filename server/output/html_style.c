@@ -22,6 +22,8 @@ const char html_style[] =
     "h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere; }\n"
     "h2 { font-size: 1.25rem; margin: 2.25rem 0 .75rem; padding-bottom: .25rem; border-bottom: 1px solid var(--line); }\n"
     "h3 { font-size: 1rem; margin: 0 0 .25rem; }\n"
+    "section > h3 { margin-top: 1.5rem; }\n"
+    "h4 { font-size: .875rem; margin: .75rem 0 .25rem; }\n"
     "p { margin: .4rem 0; }\n"
     "code { font: .9em ui-monospace, SFMono-Regular, Menlo, 'Liberation Mono', monospace; overflow-wrap: anywhere; }\n"
     "a { color: inherit; }\n"

@@ -7,8 +7,8 @@
 
 #include <stability/report.h>
 
-/* Calls with every member of an object that is no object itself, nested ones by their dotted names. False where
- * memory did not suffice. */
+/* Calls with every member of an object that is no object itself, nested ones by their dotted names. False
+ * where memory did not suffice. */
 bool results_visit(const struct stability_result *object,
                    void (*visit)(void *context, const char *name, const struct stability_result *value),
                    void *context);
