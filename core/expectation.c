@@ -47,7 +47,7 @@ void gaussian_prepare(struct gaussian *gaussian)
     }
 }
 
-/* f and f' at `count` points. */
+/* f and, where `derivative` is not NULL, f' at `count` points. */
 static void evaluate(const struct graph_node *node, double *x, int count, double *value, double *derivative)
 {
     const struct layer_ops *ops =
@@ -67,21 +67,35 @@ static void evaluate(const struct graph_node *node, double *x, int count, double
         .input_gradients = &input_gradient,
     };
     ops->forward(&pass);
-    ops->backward(&pass);
+    if (derivative)
+        ops->backward(&pass);
+}
+
+/* E f(z)^2, and f' at the points where `derivative` is not NULL. */
+static double square_and_slopes(const struct gaussian *gaussian, const struct graph_node *node, double q,
+                                double *derivative)
+{
+    double x[POINTS], value[POINTS], square = 0;
+    for (int i = 0; i < POINTS; i++)
+        x[i] = sqrt(q) * gaussian->points[i];
+    evaluate(node, x, POINTS, value, derivative);
+    for (int i = 0; i < POINTS; i++)
+        square += gaussian->weights[i] * value[i] * value[i];
+    return square;
 }
 
 struct expectation expectation_of(const struct gaussian *gaussian, const struct graph_node *node, double q)
 {
-    double x[POINTS], value[POINTS], derivative[POINTS];
+    double derivative[POINTS];
+    struct expectation expectation = {.square = square_and_slopes(gaussian, node, q, derivative)};
     for (int i = 0; i < POINTS; i++)
-        x[i] = sqrt(q) * gaussian->points[i];
-    evaluate(node, x, POINTS, value, derivative);
-    struct expectation expectation = {0};
-    for (int i = 0; i < POINTS; i++) {
-        expectation.square += gaussian->weights[i] * value[i] * value[i];
         expectation.derivative_square += gaussian->weights[i] * derivative[i] * derivative[i];
-    }
     return expectation;
+}
+
+double expected_square(const struct gaussian *gaussian, const struct graph_node *node, double q)
+{
+    return square_and_slopes(gaussian, node, q, NULL);
 }
 
 struct linear_regime linear_regime_of(const struct graph_node *node)

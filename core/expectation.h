@@ -22,6 +22,8 @@ struct expectation {
 
 /* Of the activation that `node` is. */
 struct expectation expectation_of(const struct gaussian *gaussian, const struct graph_node *node, double q);
+/* E f(z)^2 alone. */
+double expected_square(const struct gaussian *gaussian, const struct graph_node *node, double q);
 
 /* f(0), and the root mean square of f' on both sides of 0. */
 struct linear_regime {

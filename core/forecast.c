@@ -332,22 +332,53 @@ static double growth(const struct forecaster *f, double q)
 {
     const struct forecast *forecast = f->forecast;
     const struct graph_node *activation = &f->graph->nodes[forecast->activation];
-    return forecast->gain * expectation_of(f->gaussian, activation, q).square + forecast->bias_square - q;
+    return forecast->gain * expected_square(f->gaussian, activation, q) + forecast->bias_square - q;
 }
 
-/* By bisection of log2(q), over all that could matter. */
+/* Values of q between which the growth changes its sign. */
+struct bracket {
+    double low, high;
+    double growth_low, growth_high;
+};
+
+/* Where the growth is 0, in a bracket of q. By false position, which halves the value at an end that stays
+ * (Illinois). */
+static double solve_between(const struct forecaster *f, struct bracket b)
+{
+    double q = b.low, before = b.high;
+    for (int step = 0, stays = 0; step < 60 && fabs(q - before) > 1e-15 * q; step++) {
+        before = q;
+        q = (b.low * b.growth_high - b.high * b.growth_low) / (b.growth_high - b.growth_low);
+        q = q > b.low && q < b.high ? q : b.low + (b.high - b.low) / 2;
+        double grows = growth(f, q);
+        if (grows > 0) {
+            b.growth_high *= stays > 0 ? 0.5 : 1;
+            b.low = q, b.growth_low = grows, stays = 1;
+        } else {
+            b.growth_low *= stays < 0 ? 0.5 : 1;
+            b.high = q, b.growth_high = grows, stays = -1;
+        }
+    }
+    return q;
+}
+
+/* By bisection of log2(q), over all that could matter, until it is known to a factor of 2. */
 static double solve(const struct forecaster *f)
 {
     double low = -40, high = 40;
-    if (growth(f, exp2(high)) > 0)
+    struct bracket bracket = {exp2(low), exp2(high), growth(f, exp2(low)), growth(f, exp2(high))};
+    if (bracket.growth_high > 0)
         return INFINITY;
-    if (!(growth(f, exp2(low)) > 0))
+    if (!(bracket.growth_low > 0))
         return 0;
-    for (int step = 0; step < 56; step++) {
-        double middle = (low + high) / 2;
-        *(growth(f, exp2(middle)) > 0 ? &low : &high) = middle;
+    while (high - low > 1) {
+        double middle = (low + high) / 2, grows = growth(f, exp2(middle));
+        if (grows > 0)
+            low = middle, bracket.low = exp2(middle), bracket.growth_low = grows;
+        else
+            high = middle, bracket.high = exp2(middle), bracket.growth_high = grows;
     }
-    return exp2((low + high) / 2);
+    return solve_between(f, bracket);
 }
 
 static bool find_fixed_point(const struct forecaster *f, struct arena *arena)

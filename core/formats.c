@@ -66,9 +66,10 @@ void formats_count_overflows(const void *data, enum stability_dtype dtype, int64
 static int64_t count_exponents(const struct stability_statistics *statistics, int first, int last)
 {
     int64_t count = 0;
-    for (int i = 0; i < STABILITY_EXPONENT_COUNT; i++)
-        if (i + STABILITY_EXPONENT_MIN >= first && i + STABILITY_EXPONENT_MIN < last)
-            count += statistics->exponents[i];
+    first = first > STABILITY_EXPONENT_MIN ? first : STABILITY_EXPONENT_MIN;
+    last = last <= STABILITY_EXPONENT_MAX ? last : STABILITY_EXPONENT_MAX + 1;
+    for (int exponent = first; exponent < last; exponent++)
+        count += statistics->exponents[exponent - STABILITY_EXPONENT_MIN];
     return count;
 }
 

@@ -60,11 +60,21 @@ static void append_escape(struct buffer *buffer, uint32_t character)
     buffer_format(buffer, "\\u%04" PRIx32, character);
 }
 
+/* How many of the first bytes are characters of ASCII that stand for themselves. */
+static size_t plain_prefix(const char *bytes, size_t length)
+{
+    size_t i = 0;
+    while (i < length && (unsigned char)bytes[i] - 0x20u < 0x60 && bytes[i] != '"' && bytes[i] != '\\') {
+        i++;
+    }
+    return i;
+}
+
 static void append_string(struct buffer *buffer, const char *bytes, size_t length)
 {
     buffer_append(buffer, "\"", 1);
     size_t start = 0;
-    for (size_t i = 0; i < length;) {
+    for (size_t i = plain_prefix(bytes, length); i < length;) {
         uint32_t character;
         size_t count = utf8_decode(bytes + i, length - i, &character);
         if (count > 0 && character >= 0x20 && character != '"' && character != '\\') {
@@ -107,16 +117,30 @@ void json_write_text(struct json_writer *json, const char *text)
     }
 }
 
+static void append_digits(struct buffer *buffer, uint64_t number)
+{
+    char digits[20];
+    size_t first = sizeof(digits);
+    do {
+        digits[--first] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    buffer_append(buffer, digits + first, sizeof(digits) - first);
+}
+
 void json_write_integer(struct json_writer *json, int64_t number)
 {
     begin_value(json);
-    buffer_format(json->buffer, "%" PRId64, number);
+    if (number < 0) {
+        buffer_append(json->buffer, "-", 1);
+    }
+    append_digits(json->buffer, number < 0 ? -(uint64_t)number : (uint64_t)number);
 }
 
 void json_write_unsigned(struct json_writer *json, uint64_t number)
 {
     begin_value(json);
-    buffer_format(json->buffer, "%" PRIu64, number);
+    append_digits(json->buffer, number);
 }
 
 void json_write_double(struct json_writer *json, double number)
