@@ -39,6 +39,19 @@ static bool refuse(const char *pointer, const char *name, const char *message, s
     return stability_fail(error, STABILITY_ERROR_INVALID_ATTRIBUTE, whole, "'%s' %s", name, message);
 }
 
+/* "is not a setting of Adam, which has betas, eps, weight_decay" */
+static void describe_uses(const struct optimizer_ops *ops, char *text, size_t size)
+{
+    int length = snprintf(text, size, "is not a setting of %s, which has ", ops->name);
+    for (const char *word = ops->uses; *word && length < (int)size;) {
+        size_t letters = strcspn(word, " ");
+        const char *next = word + letters + strspn(word + letters, " ");
+        length +=
+            snprintf(text + length, size - (size_t)length, "%.*s%s", (int)letters, word, *next ? ", " : "");
+        word = next;
+    }
+}
+
 /* A setting that this optimizer has not would have no effect. */
 static bool check_uses(const struct optimizer_settings *settings, const char *pointer,
                        struct stability_error *error)
@@ -56,10 +69,10 @@ static bool check_uses(const struct optimizer_settings *settings, const char *po
         {"eps", settings->eps.present},
     };
     for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
-        char message[128];
         if (!given[i].given || has_word(ops->uses, given[i].name))
             continue;
-        snprintf(message, sizeof message, "is not a setting of %s, which has %s", ops->name, ops->uses);
+        char message[128];
+        describe_uses(ops, message, sizeof message);
         return refuse(pointer, given[i].name, message, error);
     }
     return true;
