@@ -71,37 +71,50 @@ static void evaluate(const struct graph_node *node, double *x, int count, double
         ops->backward(&pass);
 }
 
-/* E f(z)^2, and f' at the points where `derivative` is not NULL. */
-static double square_and_slopes(const struct gaussian *gaussian, const struct graph_node *node, double q,
-                                double *derivative)
+/* Mean and square, and f' at the points where `derivative` is not NULL. */
+static struct expectation values_and_slopes(const struct gaussian *gaussian, const struct graph_node *node,
+                                            double q, double *derivative)
 {
-    double x[POINTS], value[POINTS], square = 0;
+    double x[POINTS], value[POINTS];
     for (int i = 0; i < POINTS; i++)
         x[i] = sqrt(q) * gaussian->points[i];
     evaluate(node, x, POINTS, value, derivative);
-    for (int i = 0; i < POINTS; i++)
-        square += gaussian->weights[i] * value[i] * value[i];
-    return square;
+    struct expectation expectation = {0};
+    for (int i = 0; i < POINTS; i++) {
+        expectation.mean += gaussian->weights[i] * value[i];
+        expectation.square += gaussian->weights[i] * value[i] * value[i];
+    }
+    return expectation;
 }
 
 struct expectation expectation_of(const struct gaussian *gaussian, const struct graph_node *node, double q)
 {
     double derivative[POINTS];
-    struct expectation expectation = {.square = square_and_slopes(gaussian, node, q, derivative)};
+    struct expectation expectation = values_and_slopes(gaussian, node, q, derivative);
     for (int i = 0; i < POINTS; i++)
         expectation.derivative_square += gaussian->weights[i] * derivative[i] * derivative[i];
     return expectation;
 }
 
-double expected_square(const struct gaussian *gaussian, const struct graph_node *node, double q)
+struct expectation expectation_of_values(const struct gaussian *gaussian, const struct graph_node *node,
+                                         double q)
 {
-    return square_and_slopes(gaussian, node, q, NULL);
+    return values_and_slopes(gaussian, node, q, NULL);
+}
+
+struct expectation expectation_scaled(struct expectation e, double factor, double shift)
+{
+    return (struct expectation){
+        .mean = factor * e.mean + shift,
+        .square = factor * factor * e.square + 2 * factor * shift * e.mean + shift * shift,
+        .derivative_square = factor * factor * e.derivative_square,
+    };
 }
 
 struct linear_regime linear_regime_of(const struct graph_node *node)
 {
     double x[] = {0, 1e-8, -1e-8}, value[3], derivative[3];
     evaluate(node, x, 3, value, derivative);
-    return (struct linear_regime){value[0],
-                                  sqrt((derivative[1] * derivative[1] + derivative[2] * derivative[2]) / 2)};
+    return (struct linear_regime){
+        value[0], sqrt((derivative[1] * derivative[1] + derivative[2] * derivative[2]) / 2), derivative[1]};
 }

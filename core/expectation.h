@@ -16,19 +16,25 @@ struct gaussian {
 void gaussian_prepare(struct gaussian *gaussian);
 
 struct expectation {
+    double mean;              /* E f(z) */
     double square;            /* E f(z)^2: the second moment of the output */
     double derivative_square; /* E f'(z)^2: the factor of the gradient's second moment */
 };
 
 /* Of the activation that `node` is. */
 struct expectation expectation_of(const struct gaussian *gaussian, const struct graph_node *node, double q);
-/* E f(z)^2 alone. */
-double expected_square(const struct gaussian *gaussian, const struct graph_node *node, double q);
+/* Without derivative_square. */
+struct expectation expectation_of_values(const struct gaussian *gaussian, const struct graph_node *node,
+                                         double q);
 
-/* f(0), and the root mean square of f' on both sides of 0. */
+/* That of factor * f + shift. */
+struct expectation expectation_scaled(struct expectation expectation, double factor, double shift);
+
+/* f(0), the root mean square of f' on both sides of 0, and f' to the right of it. */
 struct linear_regime {
     double value;
     double derivative;
+    double right;
 };
 struct linear_regime linear_regime_of(const struct graph_node *node);
 

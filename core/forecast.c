@@ -1,6 +1,6 @@
 #include "core/forecast.h"
 
-#include "core/expectation.h"
+#include "core/signal_map.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -131,6 +131,26 @@ static int producer_of(const struct forecaster *f, int node, double *factor)
 
 /* ---- forward ---- */
 
+/* The Scale layers that alone read an activation. */
+static void describe_activation(const struct forecaster *f, int index)
+{
+    struct forecast_layer *layer = &f->forecast->layers[index];
+    layer->factor = 1;
+    layer->shift = 0;
+    for (int node = index;;) {
+        int value = f->graph->nodes[node].first_output;
+        node = f->reader_counts[value] == 1 ? f->readers[value] : -1;
+        enum kind kind = node < 0 ? UNKNOWN : kind_of(&f->graph->nodes[node]);
+        if (kind != SCALE && kind != MOVE)
+            return;
+        if (kind == SCALE) {
+            double factor = attribute_of(&f->graph->nodes[node], "factor");
+            layer->shift = factor * layer->shift + attribute_of(&f->graph->nodes[node], "shift");
+            layer->factor *= factor;
+        }
+    }
+}
+
 static void describe_affine(const struct forecaster *f, int index)
 {
     const struct stability_layer_report *layer = &f->report->layers[index];
@@ -188,15 +208,25 @@ static void go_through_activation(const struct forecaster *f, const struct graph
                                   struct forecast_layer *layer, double input)
 {
     struct expectation expectation = expectation_of(f->gaussian, node, input);
+    layer->mean = expectation.mean;
     layer->forward = expectation.square;
     layer->slope_square = expectation.derivative_square;
 }
 
-/* What comes in has mean 0. */
-static double go_through_scale(const struct graph_node *node, double input)
+/* The mean of a value; NaN: not known. */
+static double mean_of(const struct forecaster *f, int value)
+{
+    int producer = f->graph->values[value].producer;
+    return producer >= 0 && f->graph->values[value].output == 0 ? f->forecast->layers[producer].mean : NAN;
+}
+
+static void go_through_scale(const struct forecaster *f, const struct graph_node *node,
+                             struct forecast_layer *layer, double input)
 {
     double factor = attribute_of(node, "factor"), shift = attribute_of(node, "shift");
-    return factor * factor * input + shift * shift;
+    struct expectation expectation = {.mean = shift != 0 ? mean_of(f, node->inputs[0]) : 0, .square = input};
+    layer->forward = expectation_scaled(expectation, factor, shift).square;
+    layer->mean = factor * mean_of(f, node->inputs[0]) + shift;
 }
 
 static void go_forward(const struct forecaster *f, int index)
@@ -205,21 +235,25 @@ static void go_forward(const struct forecaster *f, int index)
     struct forecast_layer *layer = &f->forecast->layers[index];
     double input = node->input_count > 0 ? forward_of(f, node->inputs[0]) : NAN;
     layer->activation = -1;
+    layer->mean = NAN;
     switch (kind_of(node)) {
     case AFFINE:
         describe_affine(f, index);
         layer->forward = layer->gain * input + layer->bias_square;
+        layer->mean = 0;
         if (layer->weight_variance == 0)
             layer->forward = NAN; /* all weights are equal, and nothing is independent */
         break;
     case ACTIVATION:
+        describe_activation(f, index);
         go_through_activation(f, node, layer, input);
         break;
     case MOVE:
         layer->forward = input;
+        layer->mean = mean_of(f, node->inputs[0]);
         break;
     case SCALE:
-        layer->forward = go_through_scale(node, input);
+        go_through_scale(f, node, layer, input);
         break;
     case NORMALISATION:
         layer->forward = f->report->evaluate && strncmp(node->ops->type.type, "Batch", 5) == 0
@@ -327,63 +361,10 @@ static double median(double *values, size_t count)
     return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-/* gain E f(sqrt(q) z)^2 + bias_square - q: above 0 where q grows. */
-static double growth(const struct forecaster *f, double q)
-{
-    const struct forecast *forecast = f->forecast;
-    const struct graph_node *activation = &f->graph->nodes[forecast->activation];
-    return forecast->gain * expected_square(f->gaussian, activation, q) + forecast->bias_square - q;
-}
-
-/* Values of q between which the growth changes its sign. */
-struct bracket {
-    double low, high;
-    double growth_low, growth_high;
-};
-
-/* Where the growth is 0, in a bracket of q. By false position, which halves the value at an end that stays
- * (Illinois). */
-static double solve_between(const struct forecaster *f, struct bracket b)
-{
-    double q = b.low, before = b.high;
-    for (int step = 0, stays = 0; step < 60 && fabs(q - before) > 1e-15 * q; step++) {
-        before = q;
-        q = (b.low * b.growth_high - b.high * b.growth_low) / (b.growth_high - b.growth_low);
-        q = q > b.low && q < b.high ? q : b.low + (b.high - b.low) / 2;
-        double grows = growth(f, q);
-        if (grows > 0) {
-            b.growth_high *= stays > 0 ? 0.5 : 1;
-            b.low = q, b.growth_low = grows, stays = 1;
-        } else {
-            b.growth_low *= stays < 0 ? 0.5 : 1;
-            b.high = q, b.growth_high = grows, stays = -1;
-        }
-    }
-    return q;
-}
-
-/* By bisection of log2(q), over all that could matter, until it is known to a factor of 2. */
-static double solve(const struct forecaster *f)
-{
-    double low = -40, high = 40;
-    struct bracket bracket = {exp2(low), exp2(high), growth(f, exp2(low)), growth(f, exp2(high))};
-    if (bracket.growth_high > 0)
-        return INFINITY;
-    if (!(bracket.growth_low > 0))
-        return 0;
-    while (high - low > 1) {
-        double middle = (low + high) / 2, grows = growth(f, exp2(middle));
-        if (grows > 0)
-            low = middle, bracket.low = exp2(middle), bracket.growth_low = grows;
-        else
-            high = middle, bracket.high = exp2(middle), bracket.growth_high = grows;
-    }
-    return solve_between(f, bracket);
-}
-
 static bool find_fixed_point(const struct forecaster *f, struct arena *arena)
 {
     size_t nodes = (size_t)f->graph->node_count, count = 0;
+    double start = NAN;
     double *gains = arena_array(arena, nodes, sizeof(*gains));
     double *biases = arena_array(arena, nodes, sizeof(*biases));
     if (!gains || !biases)
@@ -396,6 +377,7 @@ static bool find_fixed_point(const struct forecaster *f, struct arena *arena)
         if (!layer->affine || layer->activation < 0 || !isfinite(layer->gain))
             continue;
         f->forecast->activation = count ? f->forecast->activation : layer->activation;
+        start = count ? start : layer->forward;
         gains[count] = layer->gain;
         biases[count++] = layer->bias_square;
     }
@@ -404,10 +386,15 @@ static bool find_fixed_point(const struct forecaster *f, struct arena *arena)
         return true;
     f->forecast->gain = median(gains, count);
     f->forecast->bias_square = median(biases, count);
-    f->forecast->fixed_point = solve(f);
-    double at = fmin(fmax(f->forecast->fixed_point, exp2(-40)), exp2(40));
-    const struct graph_node *activation = &f->graph->nodes[f->forecast->activation];
-    f->forecast->chi = f->forecast->gain * expectation_of(f->gaussian, activation, at).derivative_square;
+    const struct forecast_layer *activation = &f->forecast->layers[f->forecast->activation];
+    struct signal_map map = {.gaussian = f->gaussian,
+                             .activation = &f->graph->nodes[f->forecast->activation],
+                             .factor = activation->factor,
+                             .shift = activation->shift,
+                             .gain = f->forecast->gain,
+                             .bias_square = f->forecast->bias_square};
+    f->forecast->fixed_point = signal_map_limit(&map, start);
+    f->forecast->chi = signal_map_chi(&map, f->forecast->fixed_point);
     f->forecast->depth_scale = 1 / fabs(log(f->forecast->chi));
     return true;
 }

@@ -23,9 +23,12 @@ struct forecast_layer {
     double scale;   /* product of the factors of Scale layers before it, and between it and its activation */
     int activation; /* the node of the activation that alone reads it, or them, or -1 */
     double chi;     /* gain * scale^2 * E f'^2 of that activation; without one f' is 1 */
-    double slope_square;    /* activations: E f'^2 at what theory says of their input */
-    double forward;         /* second moment of the output; NaN: not known */
-    double backward;        /* second moment of its gradient; NaN: not known */
+    double slope_square; /* activations: E f'^2 at what theory says of their input */
+    double factor;       /* activations: of the Scale layers that alone read it, as in 4 sigmoid(x) - 2 ... */
+    double shift;        /* ... and what they add; 1 and 0: there is none */
+    double mean;         /* of the output; NaN: not known */
+    double forward;      /* second moment of the output; NaN: not known */
+    double backward;     /* second moment of its gradient; NaN: not known */
     bool forward_measured;  /* theory does not tell: the measured one, from which the layers after it go on */
     bool backward_measured; /* likewise, for the layers before it */
     const char *reason;     /* why, where forward_measured; static */
@@ -41,9 +44,9 @@ struct forecast {
     bool plain;         /* no additions and no normalisations: the fixed point speaks for the model */
     double gain;        /* median over them */
     double bias_square; /* likewise */
-    int activation;     /* the node whose function it is taken of */
-    double fixed_point; /* q*, of the map q -> gain E f(sqrt(q) z)^2 + bias_square; Infinity: it grows for
-                           ever */
+    int activation;     /* the node whose function it is taken of, with the Scale behind it */
+    double fixed_point; /* q*, of the map q -> gain E f(sqrt(q) z)^2 + bias_square: where it leads from the
+                           first of these layers' own q; Infinity: it grows for ever */
     double chi;         /* at q* */
     double depth_scale; /* 1 / |log chi|: layers over which a difference falls or grows by a factor of e */
 };

@@ -107,6 +107,8 @@ static const char *const weights[] = {"fc0.weight", "fc1.weight", "fc2.weight", 
 static const char *const biases[] = {"fc0.bias", "fc1.bias", "fc2.bias", "fc3.bias"};
 static const char *const activations[][2] = {{"act0", "Tanh"}, {"act1", "ReLU"}, {"act2", "GELU"}};
 
+static const char *const scales[] = {"scale0", "scale1"};
+
 /* builder_linear has said that there is none. */
 static void with_bias(struct builder *b)
 {
@@ -211,7 +213,8 @@ static const struct stability_result *fixed_point_of(struct stability_report *re
 }
 
 /* Two layers of 2 features whose weights have the variance a^2, with biases of either sign. */
-static struct stability_report *two_layers(const char *activation, double a, double bias)
+static struct stability_report *two_scaled_layers(const char *activation, double factor, double shift,
+                                                  double a, double bias)
 {
     struct builder b = {0};
     builder_options(&b)->precision = STABILITY_PRECISION_FLOAT64;
@@ -223,11 +226,83 @@ static struct stability_report *two_layers(const char *activation, double a, dou
         builder_weight(&b, weights[i], SHAPE(2, 2), (double[]){a, -a, -a, a});
         builder_weight(&b, biases[i], SHAPE(2), (double[]){bias, -bias});
         builder_layer(&b, activations[i][0], activation, NULL);
+        if (factor == 1 && shift == 0)
+            continue;
+        builder_layer(&b, scales[i], "Scale", NULL);
+        builder_real(&b, "factor", factor);
+        builder_real(&b, "shift", shift);
     }
     builder_sum_of_squares(&b);
     struct stability_report *report = builder_diagnose(&b);
     builder_free(&b);
     return report;
+}
+
+static struct stability_report *two_layers(const char *activation, double a, double bias)
+{
+    return two_scaled_layers(activation, 1, 0, a, bias);
+}
+
+static void fixed_points_equal_numpys(void **state)
+{
+    (void)state;
+    FILE *file = open_golden("fixed_points.txt");
+    char type[64];
+    double factor, shift, weight, bias, q, chi;
+    int count = 0;
+    for (; fscanf(file, "%63s %lf %lf %lf %lf %lf %lf", type, &factor, &shift, &weight, &bias, &q, &chi) == 7;
+         count++) {
+        struct stability_report *report = two_scaled_layers(type, factor, shift, weight, bias);
+        const struct stability_result *point = fixed_point_of(report);
+        assert_close(stability_result_member(point, "q")->number, q, 1e-8);
+        assert_close(stability_result_member(point, "chi")->number, chi, 1e-8);
+        assert_close(stability_result_member(point, "depth_scale")->number, 1 / fabs(log(chi)), 1e-6);
+        stability_report_free(report);
+    }
+    assert_int_equal(count, 11);
+    fclose(file);
+}
+
+/* Tanh and 4 sigmoid(x) - 2 keep small signals as they are, and ReLU those above 0; a sigmoid does not. */
+static void some_activations_are_the_identity_around_0(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        double factor;
+        double shift;
+        bool identity;
+        double identity_factor;
+        double identity_shift;
+    } cases[] = {{"Tanh", 1, 0, true, 1, 0},
+                 {"ReLU", 1, 0, true, 1, 0},
+                 {"Sigmoid", 1, 0, false, 4, -2},
+                 {"Sigmoid", 4, -2, true, 4, -2},
+                 {"GELU", 1, 0, false, 2, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct stability_report *report =
+            two_scaled_layers(cases[i].type, cases[i].factor, cases[i].shift, 1, 0.1);
+        const struct stability_result *regime =
+            stability_result_member(layer_of(report, "act0"), "linear_regime");
+        assert_int_equal(stability_result_member(regime, "identity_at_0")->boolean, cases[i].identity);
+        assert_close(stability_result_member(regime, "identity_factor")->number, cases[i].identity_factor,
+                     1e-6);
+        assert_within(stability_result_member(regime, "identity_shift")->number, cases[i].identity_shift,
+                      1e-6);
+        stability_report_free(report);
+    }
+}
+
+/* What a GELU makes of small signals dies out, and of large ones grows: it depends on where one starts. */
+static void the_fixed_point_is_the_one_that_is_reached(void **state)
+{
+    (void)state;
+    struct stability_report *report = two_layers("GELU", 1.25, 0); /* gain 3.1: q of the input 2 */
+    assert_true(isinf(stability_result_member(fixed_point_of(report), "q")->number));
+    stability_report_free(report);
+    report = two_layers("GELU", 1.05, 0); /* gain 2.2: 1.4 */
+    assert_within(stability_result_member(fixed_point_of(report), "q")->number, 0, 0);
+    stability_report_free(report);
 }
 
 /* Of a ReLU q = g q / 2 + b^2: q* = b^2 / (1 - g / 2), chi = g / 2. */
@@ -261,6 +336,9 @@ int main(void)
         cmocka_unit_test(measured_is_what_the_report_says),
         cmocka_unit_test(a_normalisation_starts_at_its_own_weights),
         cmocka_unit_test(the_fixed_point_of_a_relu_follows_by_hand),
+        cmocka_unit_test(fixed_points_equal_numpys),
+        cmocka_unit_test(some_activations_are_the_identity_around_0),
+        cmocka_unit_test(the_fixed_point_is_the_one_that_is_reached),
     };
     return cmocka_run_group_tests_name("forecast", tests, NULL, NULL);
 }

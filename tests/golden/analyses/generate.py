@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes expectations.txt, chain.txt and casts.txt: what NumPy and PyTorch compute in place of core/analyses.
+"""Writes expectations.txt, fixed_points.txt, chain.txt and casts.txt: what NumPy and PyTorch compute in place of core/analyses.
 
   /usr/bin/python3 tests/golden/analyses/generate.py
 
 expectations.txt: TYPE q E f(sqrt(q) z)^2 E f'(sqrt(q) z)^2, by Simpson's rule on both sides of 0.
+fixed_points.txt: TYPE factor shift weight bias q chi: where iterating the map of tests/core/test_analysis_forecast.c's two layers leads.
 chain.txt:        the forecast of the network in tests/core/test_analysis_forecast.c: NAME forward backward chi (0: none).
 casts.txt:        FORMAT overflown flushed subnormal, of the numbers that tests/core/test_analysis_precision.c writes down:
                   casts by PyTorch where it has the format, else by rounding to the format's grid.
@@ -83,6 +84,33 @@ def chain():
     return lines
 
 
+FIXED_POINTS = [('Tanh', 1, 0, 1.0, 0.3), ('Tanh', 1, 0, 0.75, 0.05), ('Tanh', 1, 0, 2.0, 1.0), ('ReLU', 1, 0, 0.9, 0.5),
+                ('GELU', 1, 0, 0.9, 0.4), ('GELU', 1, 0, 0.5, 1.0), ('Sigmoid', 1, 0, 1.0, 0.1), ('Sigmoid', 1, 0, 4.0, 0.5),
+                ('SELU', 1, 0, math.sqrt(0.5), 0.0), ('SELU', 1, 0, 0.6, 0.3), ('Sigmoid', 4, -2, 0.9, 0.2)]
+
+
+def fixed_point(name, factor, shift, weight, bias):
+    """From the q of an input (1, 0.5), by iteration and then by the secant method."""
+    gain, square = 2 * weight ** 2, bias ** 2
+
+    def composed(x):
+        return factor * ACTIVATIONS[name](x) + shift
+
+    def growth(q):
+        return gain * expectation(composed, q)[0] + square - q
+
+    q = gain * 0.625 + square
+    for _ in range(40):
+        q += growth(q)
+    before, value = q * 1.001, growth(q * 1.001)
+    while abs(q - before) > 1e-13 * q:
+        now = growth(q)
+        if now == value:
+            break
+        before, q, value = q, q - now * (q - before) / (now - value), now
+    return q, gain * expectation(composed, q)[1]
+
+
 FORMATS = {'float32': (24, -126, 127, numpy.inf), 'float16': (11, -14, 15, numpy.inf), 'bfloat16': (8, -126, 127, numpy.inf),
            'float8_e4m3': (4, -6, 8, 448.0), 'float8_e5m2': (3, -14, 15, numpy.inf)}
 
@@ -113,6 +141,8 @@ def main():
     lines = [f'{name} {q!r} ' + ' '.join(repr(float(v)) for v in expectation(f, q))
              for name, f in ACTIVATIONS.items() for q in SCALES]
     (HERE / 'expectations.txt').write_text('\n'.join(lines) + '\n')
+    lines = [' '.join(map(str, case)) + ' ' + ' '.join(repr(float(v)) for v in fixed_point(*case)) for case in FIXED_POINTS]
+    (HERE / 'fixed_points.txt').write_text('\n'.join(lines) + '\n')
     lines = [f'{name} ' + ' '.join(repr(float(v)) for v in values) for name, values in chain().items()]
     (HERE / 'chain.txt').write_text('\n'.join(lines) + '\n')
     (HERE / 'casts.txt').write_text('\n'.join(casts()) + '\n')
