@@ -19,6 +19,14 @@ struct kernels {
      * unit u is not 0, and returns how many elements have one below `threshold`. */
     int64_t (*activation_derivatives)(const struct layer_ops *ops, const struct layer_pass *pass,
                                       int64_t units, int64_t inner, double threshold, bool *unit_alive);
+    /* Tensors of intervals: the elements of `data`, each up to `radius` less or more; all in [low, high];
+     * to += from, outwards. */
+    void (*load_interval)(const struct interval_tensor *tensor, const void *data, double radius);
+    void (*fill_interval)(const struct interval_tensor *tensor, double low, double high);
+    void (*add_interval)(const struct interval_tensor *to, const struct interval_tensor *from);
+    /* Gives the least and the greatest that an element may be and the index of the first one with a bound
+     * that is not finite, or -1; replaces such bounds by the greatest finite numbers. */
+    int64_t (*settle_interval)(const struct interval_tensor *tensor, double *low, double *high);
     /* Index of the first element that is NaN or infinite, or -1; *value gets it. */
     int64_t (*first_non_finite)(const void *data, int64_t count, double *value);
     double (*square_sum)(const void *data, int64_t count);                         /* Σ x², in float64 */

@@ -116,6 +116,57 @@ struct layer_cause {
     struct layer_operand operands[LAYER_MAX_OPERANDS];
 };
 
+/* ---- intervals: what the analysis `ranges` asks of a type; core/real/interval.h has the ways ---- */
+
+/* A tensor of which only bounds are known: each element lies between those of `low` and `high`, whose data
+ * are reals. NULL data as in the tensors of struct layer_pass. */
+struct interval_tensor {
+    struct tensor low;
+    struct tensor high;
+};
+
+/* One pass of one layer over intervals. Inputs, parameters and the gradients that arrive are finite; results
+ * are overwritten, and a bound that is not finite says that the result may not be either. */
+struct interval_pass {
+    const struct layer_ops *ops;
+    struct layer_pass pass; /* what it has beside tensors */
+    int output_count;
+    int parameter_count;
+    struct interval_tensor *inputs;
+    struct interval_tensor *outputs;
+    struct interval_tensor *parameters;
+    struct interval_tensor *output_gradients;
+    struct interval_tensor *input_gradients;
+    struct interval_tensor *parameter_gradients;
+    struct arena *scratch; /* emptied after the pass */
+    /* The first evaluation that was not finite, if any. */
+    bool failing;
+    struct layer_place place;
+    struct layer_cause cause; /* the text is empty where the type does not explain */
+};
+
+enum { INTERVAL_TURNS = 6 };
+
+/* How a type bounds its passes. The functions return false where memory ran out. */
+struct layer_bounds {
+    bool (*forward)(struct interval_pass *pass);  /* NULL: the outputs may be anything */
+    bool (*backward)(struct interval_pass *pass); /* NULL: the gradients may be anything */
+    /* Elementwise functions of one input: where the function, or its derivative, may turn or jump; up to
+     * INTERVAL_TURNS points, whose number is returned. NULL: both are monotone. */
+    int (*turns)(const void *attributes, bool derivative, double *points);
+    /* Elementwise functions: how far the kernels are from the exact value, in epsilons of the result, of the
+     * input, and backward of (1 + |input|) |gradient that arrives|; all 0: exact. */
+    double of_result;
+    double of_input;
+    double of_gradient;
+    /* Elementwise functions whose values have bounds, where least < greatest. */
+    double least;
+    double greatest;
+    bool has_domain; /* outside of its turns it may be no number, and within it is finite */
+    /* Sums: of how many reals at most; 0: they are accumulated in float64. NULL: nothing is summed up. */
+    double (*terms)(const struct interval_pass *pass);
+};
+
 /* What the backward pass does not read, so that its memory can be used again earlier. */
 enum layer_unread { LAYER_READS_ALL = 0, LAYER_UNREAD_INPUTS = 1, LAYER_UNREAD_OUTPUTS = 2 };
 
@@ -159,6 +210,7 @@ struct layer_ops {
      * the element and the elements at its place alone. */
     bool (*explain)(const struct layer_pass *pass, const struct layer_place *place,
                     struct layer_cause *cause);
+    const struct layer_bounds *bounds; /* NULL: nothing is known of its results */
 };
 
 /* LAYER_OPS(ReLU) = {...}; defines the type in this variant; layers.def must list it. */
@@ -194,6 +246,17 @@ struct loss_pass {
     void *workspace;
 };
 
+/* A loss over intervals; the target is what was sent. */
+struct loss_intervals {
+    const struct loss_ops *ops;
+    struct loss_pass pass; /* what it has beside inputs and their gradients */
+    struct interval_tensor *inputs;
+    struct interval_tensor *input_gradients; /* to be filled in where data is not NULL */
+    double low;                              /* of the loss, to be filled in */
+    double high;
+    struct arena *scratch;
+};
+
 struct loss_ops {
     struct stability_loss_type type;
     size_t attributes_size;
@@ -204,6 +267,8 @@ struct loss_ops {
     /* As in struct layer_ops. Forward, the place is the loss itself: the explanation names the first term
      * that is not finite. NULL or false: told from the value alone. */
     bool (*explain)(const struct loss_pass *pass, const struct layer_place *place, struct layer_cause *cause);
+    /* Bounds of the loss and of its gradients. False where memory ran out. NULL: they may be anything. */
+    bool (*bounds)(struct loss_intervals *intervals);
 };
 
 #define LOSS_OPS(type) const struct loss_ops VARIANT(loss_##type)

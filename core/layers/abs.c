@@ -1,5 +1,6 @@
 /* -x, and |x| with the derivative 0 at 0. */
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 static void neg_forward(const struct layer_pass *pass)
 {
@@ -34,12 +35,16 @@ static void abs_backward(const struct layer_pass *pass)
         dx[i] = x[i] > 0 ? dy[i] : x[i] < 0 ? -dy[i] : 0 * dy[i];
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+
 LAYER_OPS(Neg) = {
     .type = {"Neg", "torch.neg", "-x", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
     .forward = neg_forward,
     .backward = neg_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Abs) = {
@@ -49,4 +54,5 @@ LAYER_OPS(Abs) = {
     .backward = abs_backward,
     .switches = kink_at_zero,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

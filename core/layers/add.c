@@ -1,5 +1,6 @@
 /* a + b and a - b. */
 #include "core/layers/binary.h"
+#include "core/real/interval.h"
 
 static real sum(real a, real b)
 {
@@ -70,6 +71,9 @@ static bool sub_explain(const struct layer_pass *pass, const struct layer_place 
     return explain_as("-", pass, place, cause);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_pair_forward,
+                                           .backward = interval_pair_backward};
+
 LAYER_OPS(Add) = {
     .type = {"Add", "torch.add", "a + b, broadcast together", .minimum_inputs = 2, .maximum_inputs = 2},
     .shape = binary_shape,
@@ -77,6 +81,7 @@ LAYER_OPS(Add) = {
     .backward = add_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .explain = add_explain,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Sub) = {
@@ -86,4 +91,5 @@ LAYER_OPS(Sub) = {
     .backward = sub_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .explain = sub_explain,
+    .bounds = &bounds,
 };

@@ -1,6 +1,7 @@
 /* Normalisation of channels: BatchNorm over the whole batch, InstanceNorm for each item of it. Running
  * statistics are used in eval mode; one pass in training has no use for them, and leaves them as they are. */
 #include "core/layers/norm.h"
+#include "core/real/interval.h"
 
 struct batch_norm {
     int64_t num_features;
@@ -161,6 +162,27 @@ static bool explain_batch(const struct layer_pass *pass, const struct layer_plac
     return norm_explain(&norm, pass, place, cause);
 }
 
+static bool batch_bound_forward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass, 1, false);
+    return norm_bound_forward(&norm, p);
+}
+
+static bool batch_bound_backward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass, 1, false);
+    return norm_bound_backward(&norm, p);
+}
+
+static const struct layer_bounds batch_bounds = {.forward = batch_bound_forward,
+                                                 .backward = batch_bound_backward};
+
 LAYER_OPS(BatchNorm1d) = {
     .type = {.type = "BatchNorm1d",
              .torch = "torch.nn.BatchNorm1d",
@@ -175,6 +197,7 @@ LAYER_OPS(BatchNorm1d) = {
     .backward = backward_batch,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain_batch,
+    .bounds = &batch_bounds,
 };
 
 LAYER_OPS(BatchNorm2d) = {
@@ -191,6 +214,7 @@ LAYER_OPS(BatchNorm2d) = {
     .backward = backward_batch,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain_batch,
+    .bounds = &batch_bounds,
 };
 
 /* ---- InstanceNorm ---- */
@@ -246,6 +270,27 @@ static void backward_instance_2d(const struct layer_pass *pass)
     backward_instance(pass, 4);
 }
 
+static bool instance_1d_bound_forward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass, pass.inputs[0].shape.rank - 2, true);
+    return norm_bound_forward(&norm, p);
+}
+
+static bool instance_1d_bound_backward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass, pass.inputs[0].shape.rank - 2, true);
+    return norm_bound_backward(&norm, p);
+}
+
+static const struct layer_bounds instance_1d_bounds = {.forward = instance_1d_bound_forward,
+                                                       .backward = instance_1d_bound_backward};
+
 LAYER_OPS(InstanceNorm1d) = {
     .type = {.type = "InstanceNorm1d",
              .torch = "torch.nn.InstanceNorm1d",
@@ -259,7 +304,29 @@ LAYER_OPS(InstanceNorm1d) = {
     .forward = forward_instance_1d,
     .backward = backward_instance_1d,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &instance_1d_bounds,
 };
+
+static bool instance_2d_bound_forward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass, pass.inputs[0].shape.rank - 3, true);
+    return norm_bound_forward(&norm, p);
+}
+
+static bool instance_2d_bound_backward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass, pass.inputs[0].shape.rank - 3, true);
+    return norm_bound_backward(&norm, p);
+}
+
+static const struct layer_bounds instance_2d_bounds = {.forward = instance_2d_bound_forward,
+                                                       .backward = instance_2d_bound_backward};
 
 LAYER_OPS(InstanceNorm2d) = {
     .type = {.type = "InstanceNorm2d",
@@ -274,4 +341,5 @@ LAYER_OPS(InstanceNorm2d) = {
     .forward = forward_instance_2d,
     .backward = backward_instance_2d,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &instance_2d_bounds,
 };

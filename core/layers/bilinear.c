@@ -1,6 +1,7 @@
 /* y_o = x1ᵀ W_o x2 + b_o over the last dimensions. */
 #include "core/layers/explain.h"
 #include "core/real/blas.h"
+#include "core/real/interval.h"
 #include "core/real/sums.h"
 
 struct bilinear {
@@ -145,6 +146,9 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
+static const struct layer_bounds bounds = {.forward = interval_product_forward,
+                                           .backward = interval_product_backward};
+
 LAYER_OPS(Bilinear) = {
     .type = {.type = "Bilinear",
              .torch = "torch.nn.Bilinear",
@@ -159,4 +163,5 @@ LAYER_OPS(Bilinear) = {
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain_weighted,
+    .bounds = &bounds,
 };

@@ -1,5 +1,6 @@
 /* x kept within [min, max]; the derivative is 1 at the ends too. Where min is above max y is max. */
 #include "core/layer.h"
+#include "core/real/interval.h"
 #include "core/real/switches.h"
 
 struct clamp {
@@ -62,6 +63,21 @@ static uint64_t switches(const struct layer_pass *pass)
     return switches_between(pass->inputs[0].data, pass->inputs[0].count, range.min, range.max);
 }
 
+static int turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    const struct clamp *clamp = attributes_of_type;
+    int count = 0;
+    (void)derivative;
+    if (clamp->min.present)
+        points[count++] = clamp->min.value;
+    if (clamp->max.present)
+        points[count++] = clamp->max.value;
+    return count;
+}
+
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = turns};
+
 LAYER_OPS(Clamp) = {
     .type = {"Clamp", "torch.clamp", "x kept within [min, max]", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = attributes},
@@ -71,4 +87,5 @@ LAYER_OPS(Clamp) = {
     .backward = backward,
     .switches = switches,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

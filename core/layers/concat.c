@@ -2,6 +2,7 @@
  * both write each input's blocks one after the other. */
 #include "core/layers/dimension.h"
 #include "core/layers/strided.h"
+#include "core/real/interval.h"
 
 struct concat {
     int64_t dim;
@@ -102,6 +103,9 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
+static const struct layer_bounds bounds = {.forward = interval_move_forward,
+                                           .backward = interval_linear_backward};
+
 LAYER_OPS(Concat) = {
     .type = {"Concat", "torch.cat", "the inputs one after the other along dim", .minimum_inputs = 1,
              .maximum_inputs = -1, .attributes = concat_attributes},
@@ -111,6 +115,7 @@ LAYER_OPS(Concat) = {
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .moves = true,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Stack) = {
@@ -122,4 +127,5 @@ LAYER_OPS(Stack) = {
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .moves = true,
+    .bounds = &bounds,
 };

@@ -2,6 +2,7 @@
  */
 #include "core/layers/convolution.h"
 #include "core/layers/explain.h"
+#include "core/real/interval.h"
 
 #include <math.h>
 
@@ -354,6 +355,9 @@ static void transpose_backward(const struct layer_pass *pass)
      pass->parameter_gradients[BIAS].data);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_product_forward,
+                                           .backward = interval_product_backward};
+
 #define CONV_OPS(type_, attributes_, text)                                                                \
     {                                                                                                     \
         .type = {.type = type_,                                                                           \
@@ -364,7 +368,7 @@ static void transpose_backward(const struct layer_pass *pass)
                  .attributes = attributes_,                                                               \
                  .parameters = parameters},                                                               \
         .attributes_size = sizeof(struct conv), .shape = shape, .forward = forward, .backward = backward, \
-        .unread = LAYER_UNREAD_OUTPUTS, .explain = explain_weighted,                                      \
+        .unread = LAYER_UNREAD_OUTPUTS, .explain = explain_weighted, .bounds = &bounds,                   \
     }
 #define CONV_TRANSPOSE_OPS(type_, attributes_, text)                                                    \
     {                                                                                                   \
@@ -377,6 +381,7 @@ static void transpose_backward(const struct layer_pass *pass)
                  .parameters = transpose_parameters},                                                   \
         .attributes_size = sizeof(struct conv), .shape = transpose_shape, .forward = transpose_forward, \
         .backward = transpose_backward, .unread = LAYER_UNREAD_OUTPUTS, .explain = explain_weighted,    \
+        .bounds = &bounds,                                                                              \
     }
 
 LAYER_OPS(Conv1d) = CONV_OPS("Conv1d", attributes_1d, "cross-correlation over (batch, channels, length)");

@@ -2,6 +2,7 @@
  * (outer, size, inner) around the dimension, up to COLUMNS neighbouring columns are walked side by side. */
 #include "core/layers/dimension.h"
 #include "core/layers/explain.h"
+#include "core/real/interval.h"
 
 enum { COLUMNS = 256 };
 
@@ -80,6 +81,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return explain_sum(cause, place->backward ? l.size - position : position + 1, &column);
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_monotone_forward, .backward = interval_linear_backward, .terms = interval_no_terms};
+
 LAYER_OPS(CumSum) = {
     .type = {"CumSum", "torch.cumsum", "sums of x up to each element along dim", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -89,4 +93,5 @@ LAYER_OPS(CumSum) = {
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

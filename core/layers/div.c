@@ -1,5 +1,6 @@
 /* a / b */
 #include "core/layers/binary.h"
+#include "core/real/interval.h"
 
 static real quotient(real a, real b)
 {
@@ -37,6 +38,8 @@ static bool explain_backward(const struct layer_pass *pass, const struct layer_p
         return false;
     double gradient = explain_operand(cause, OUTPUT_GRADIENT, dy, place->element), a, b;
     binary_operands(pass, place->element, cause, &a, &b);
+    if (place->tensor == 0 && b == 0)
+        return explain_say(cause, "the dividend's gradient divides by zero: %.6g/0", gradient);
     if (place->tensor == 0)
         return explain_say(cause, "the dividend's gradient, %.6g / %.6g, overflows " REAL_NAME, gradient, b);
     return explain_say(cause, "the divisor's gradient, -dy a / b², overflows " REAL_NAME " at b = %.6g", b);
@@ -57,6 +60,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return explain_say(cause, "%.6g / %.6g overflows " REAL_NAME, a, b);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_pair_forward,
+                                           .backward = interval_pair_backward};
+
 LAYER_OPS(Div) = {
     .type = {"Div", "torch.div", "a / b, broadcast together", .minimum_inputs = 2, .maximum_inputs = 2},
     .shape = binary_shape,
@@ -64,4 +70,5 @@ LAYER_OPS(Div) = {
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

@@ -1,6 +1,7 @@
 /* In training, y = x m / (1 - p) with m = 0 with probability p, else 1. */
 #include "core/layers/dropout.h"
 #include "core/layers/copy.h"
+#include "core/real/interval.h"
 
 struct dropout {
     double p;
@@ -40,6 +41,34 @@ static void backward(const struct layer_pass *pass)
         copy_backward(pass);
 }
 
+/* Whatever is drawn: x / (1 - p) or 0. */
+static void bound(const struct interval_pass *p, const struct interval_tensor *from,
+                  const struct interval_tensor *to)
+{
+    const struct dropout *dropout = p->pass.attributes;
+    bool active = p->pass.drops && dropout->p > 0;
+    double factor = !active ? 1 : dropout->p < 1 ? 1 / (1 - dropout->p) : 0;
+    for (int64_t i = 0; to->low.data && i < to->low.count; i++) {
+        struct span x = span_at(from, i), y = {x.low * factor, x.high * factor};
+        interval_store(to, i, active ? span_with_zero(y) : x,
+                       active ? 4 * (double)REAL_EPSILON * span_magnitude(y) : 0);
+    }
+}
+
+static bool bound_forward(struct interval_pass *p)
+{
+    bound(p, &p->inputs[0], &p->outputs[0]);
+    return true;
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    bound(p, &p->output_gradients[0], &p->input_gradients[0]);
+    return true;
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(Dropout) = {
     .type = {.type = "Dropout",
              .torch = "torch.nn.Dropout",
@@ -52,4 +81,5 @@ LAYER_OPS(Dropout) = {
     .forward = forward,
     .backward = backward,
     .unread = COPY_UNREAD,
+    .bounds = &bounds,
 };

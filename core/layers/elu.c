@@ -3,6 +3,7 @@
  * networks, equation 14. */
 #include "core/layers/kinks.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 struct alpha {
     double alpha;
@@ -106,6 +107,13 @@ static uint64_t elu_switches(const struct layer_pass *pass)
     return attribute->alpha == 1 ? 0 : kink_at_zero(pass);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward,
+                                           .turns = interval_turn_at_zero,
+                                           .of_result = 8,
+                                           .of_input = 8,
+                                           .of_gradient = 16};
+
 LAYER_OPS(ELU) = {
     .type = {"ELU", "torch.nn.ELU", "x where x > 0, alpha (exp(x) - 1) elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -116,6 +124,7 @@ LAYER_OPS(ELU) = {
     .switches = elu_switches,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(SELU) = {
@@ -127,6 +136,7 @@ LAYER_OPS(SELU) = {
     .switches = kink_at_zero,
     .activation = &(const struct layer_activation){.greatest_derivative = 1.7581},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(CELU) = {
@@ -138,4 +148,5 @@ LAYER_OPS(CELU) = {
     .backward = celu_backward,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

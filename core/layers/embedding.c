@@ -1,5 +1,6 @@
 /* Rows of a table, by index. */
 #include "core/layer.h"
+#include "core/real/interval.h"
 #include "core/real/real.h"
 
 #include <string.h>
@@ -156,6 +157,28 @@ static bool is_derivative(const struct layer_pass *pass, int parameter, int64_t 
     return index != padding_row(embedding) && lookups <= 1 && !scaled_down;
 }
 
+static double lookups(const struct interval_pass *p)
+{
+    return (double)p->inputs[0].low.count;
+}
+
+/* A row that is scaled down lies between itself and 0. */
+static bool bound_forward(struct interval_pass *p)
+{
+    const struct embedding *embedding = p->pass.attributes;
+    struct embedding unbounded = *embedding;
+    unbounded.max_norm.present = false;
+    p->pass.attributes = &unbounded;
+    bool done = interval_move_forward(p);
+    p->pass.attributes = embedding;
+    for (int64_t i = 0; done && embedding->max_norm.present && i < p->outputs[0].low.count; i++)
+        interval_store(&p->outputs[0], i, span_with_zero(span_at(&p->outputs[0], i)), 0);
+    return done;
+}
+
+static const struct layer_bounds bounds = {
+    .forward = bound_forward, .backward = interval_linear_backward, .terms = lookups};
+
 LAYER_OPS(Embedding) = {
     .type = {.type = "Embedding",
              .torch = "torch.nn.Embedding",
@@ -173,4 +196,5 @@ LAYER_OPS(Embedding) = {
     .index_bound = index_bound,
     .is_derivative = is_derivative,
     .after_draw = after_draw,
+    .bounds = &bounds,
 };

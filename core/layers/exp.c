@@ -1,6 +1,7 @@
 /* y = eˣ = y'. */
 #include "core/layers/explain.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static void forward(const struct layer_pass *pass)
 {
@@ -31,6 +32,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return explain_say(cause, "the gradient of exp, %.6g * %.6g, overflows " REAL_NAME, dy, y);
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .of_result = 8};
+
 LAYER_OPS(Exp) = {
     .type = {"Exp", "torch.exp", "exp(x)", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -38,4 +42,5 @@ LAYER_OPS(Exp) = {
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

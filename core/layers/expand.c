@@ -1,6 +1,7 @@
 /* Dimensions of size 1 repeated, and new ones in front: the gradient is summed over what was repeated. */
 #include "core/layers/broadcast.h"
 #include "core/layers/strided.h"
+#include "core/real/interval.h"
 
 struct expand {
     struct integers shape;
@@ -58,6 +59,9 @@ static void backward(const struct layer_pass *pass)
                   pass->workspace);
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_move_forward, .backward = interval_linear_backward, .terms = interval_no_terms};
+
 LAYER_OPS(Expand) = {
     .type = {"Expand", "torch.Tensor.expand", "dimensions of size 1 repeated", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -67,4 +71,5 @@ LAYER_OPS(Expand) = {
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .moves = true,
+    .bounds = &bounds,
 };

@@ -1,6 +1,7 @@
 /* Joins dimensions start_dim to end_dim, both included, into one. */
 #include "core/layers/copy.h"
 #include "core/layers/dimension.h"
+#include "core/real/interval.h"
 
 struct flatten {
     int64_t start_dim;
@@ -40,6 +41,9 @@ static bool shape(struct layer_shapes *s)
     return true;
 }
 
+static const struct layer_bounds bounds = {.forward = interval_move_forward,
+                                           .backward = interval_linear_backward};
+
 LAYER_OPS(Flatten) = {
     .type = {.type = "Flatten",
              .torch = "torch.nn.Flatten",
@@ -53,4 +57,5 @@ LAYER_OPS(Flatten) = {
     .backward = copy_backward,
     .unread = COPY_UNREAD,
     .moves = true,
+    .bounds = &bounds,
 };

@@ -2,6 +2,7 @@
  * halves' border, both lie in contiguous rows. */
 #include "core/layers/dimension.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 struct glu {
     int64_t dim;
@@ -69,6 +70,53 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
+static struct span sigmoid_span(struct span x)
+{
+    double slack = 16 * (double)REAL_EPSILON;
+    double low = 1 / (1 + exp(-x.low)), high = 1 / (1 + exp(-x.high));
+    return (struct span){low * (1 - slack), fmin(high * (1 + slack) + (double)REAL_MIN, 1)};
+}
+
+/* Elements of half an outer block of intervals. */
+static int64_t half_of(const struct interval_pass *p)
+{
+    const struct glu *glu = p->pass.attributes;
+    struct dimension_layout layout = dimension_layout(&p->outputs[0].low.shape, glu->dim);
+    return layout.size * layout.inner;
+}
+
+static bool bound_forward(struct interval_pass *p)
+{
+    int64_t row = half_of(p);
+    for (int64_t i = 0; i < p->outputs[0].low.count; i++) {
+        int64_t a = i / row * 2 * row + i % row;
+        struct span y =
+            span_multiply(span_at(&p->inputs[0], a), sigmoid_span(span_at(&p->inputs[0], a + row)));
+        interval_store(&p->outputs[0], i, y, 4 * (double)REAL_EPSILON * span_magnitude(y) + (double)REAL_MIN);
+    }
+    return true;
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    int64_t row = half_of(p);
+    const struct interval_tensor *dx = &p->input_gradients[0];
+    for (int64_t i = 0; dx->low.data && i < p->outputs[0].low.count; i++) {
+        int64_t a = i / row * 2 * row + i % row;
+        struct span x = span_at(&p->inputs[0], a), dy = span_at(&p->output_gradients[0], i);
+        struct span s = sigmoid_span(span_at(&p->inputs[0], a + row)), slope = {0, 0.2500001};
+        struct span da = span_multiply(dy, s), db = span_multiply(span_multiply(dy, x), slope);
+        double most = span_magnitude(dy) * span_magnitude(x);
+        interval_store(dx, a, da, 4 * (double)REAL_EPSILON * span_magnitude(da) + (double)REAL_MIN);
+        interval_store(dx, a + row, db,
+                       most > (double)REAL_MAX ? INFINITY
+                                               : 16 * (double)REAL_EPSILON * most + (double)REAL_MIN);
+    }
+    return true;
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(GLU) = {
     .type = {"GLU", "torch.nn.GLU", "a times the sigmoid of b, the halves of dim", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -77,4 +125,5 @@ LAYER_OPS(GLU) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

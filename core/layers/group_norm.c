@@ -1,5 +1,6 @@
 /* Normalises groups of channels of each item. */
 #include "core/layers/norm.h"
+#include "core/real/interval.h"
 
 struct group_norm {
     int64_t num_groups;
@@ -89,6 +90,26 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return norm_explain(&norm, pass, place, cause);
 }
 
+static bool bound_forward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass);
+    return norm_bound_forward(&norm, p);
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = norm_of_pass(&pass);
+    return norm_bound_backward(&norm, p);
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(GroupNorm) = {
     .type = {.type = "GroupNorm",
              .torch = "torch.nn.GroupNorm",
@@ -103,4 +124,5 @@ LAYER_OPS(GroupNorm) = {
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

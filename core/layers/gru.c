@@ -2,6 +2,7 @@
  * h(t) = (1 - z) n + z h(t - 1) = (h(t - 1) - n) z + n. */
 #include "core/layers/recurrent.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static const struct stability_attribute attributes[] = {RECURRENT_SIZES, RECURRENT_OPTIONS, {0}};
 
@@ -67,6 +68,18 @@ static void backward(const struct layer_pass *pass)
     VARIANT(recurrent_backward)(pass, &cell);
 }
 
+static bool bound_forward(struct interval_pass *p)
+{
+    return VARIANT(recurrent_bound_forward)(p, &cell);
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    return VARIANT(recurrent_bound_backward)(p, &cell);
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(GRU) = {
     .type = {.type = "GRU",
              .torch = "torch.nn.GRU",
@@ -83,4 +96,5 @@ LAYER_OPS(GRU) = {
     .copies = VARIANT(recurrent_copies),
     .copy = VARIANT(recurrent_copy),
     .time_dim = VARIANT(recurrent_time_dim),
+    .bounds = &bounds,
 };

@@ -1,5 +1,6 @@
 /* The sigmoid in three straight pieces, h(x) = (x + 3) / 6 kept within [0, 1], and Hardswish, x h(x). */
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 static real hardsigmoid(real x)
 {
@@ -47,6 +48,23 @@ static uint64_t switches(const struct layer_pass *pass)
     return kinks_at(pass, -3, 3);
 }
 
+static int turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    (void)attributes_of_type;
+    (void)derivative;
+    points[0] = -3;
+    points[1] = 3;
+    points[2] = -1.5;
+    return 3;
+}
+
+static const struct layer_bounds sigmoid_bounds = {.forward = interval_curve_forward,
+                                                   .backward = interval_curve_backward,
+                                                   .turns = turns,
+                                                   .of_result = 4,
+                                                   .least = 0,
+                                                   .greatest = 1};
+
 LAYER_OPS(Hardsigmoid) = {
     .type = {"Hardsigmoid", "torch.nn.Hardsigmoid", "(x + 3) / 6 kept within [0, 1]", .minimum_inputs = 1,
              .maximum_inputs = 1},
@@ -58,7 +76,14 @@ LAYER_OPS(Hardsigmoid) = {
                                                    .saturates = true,
                                                    .greatest_derivative = 1.0 / 6},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &sigmoid_bounds,
 };
+
+static const struct layer_bounds swish_bounds = {.forward = interval_curve_forward,
+                                                 .backward = interval_curve_backward,
+                                                 .turns = turns,
+                                                 .of_result = 8,
+                                                 .of_gradient = 8};
 
 LAYER_OPS(Hardswish) = {
     .type = {"Hardswish", "torch.nn.Hardswish", "x times (x + 3) / 6 kept within [0, 1]", .minimum_inputs = 1,
@@ -69,4 +94,5 @@ LAYER_OPS(Hardswish) = {
     .switches = switches,
     .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1.5},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &swish_bounds,
 };

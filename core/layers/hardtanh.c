@@ -1,5 +1,6 @@
 /* x kept within a range, with y' = 0 at its ends and outside: Hardtanh, and ReLU6 with [0, 6]. */
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 struct hardtanh {
     double min_val;
@@ -73,6 +74,18 @@ static uint64_t relu6_switches(const struct layer_pass *pass)
     return kinks_at(pass, 0, 6);
 }
 
+static int hardtanh_turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    const struct hardtanh *attribute = attributes_of_type;
+    (void)derivative;
+    points[0] = attribute->min_val;
+    points[1] = attribute->max_val;
+    return 2;
+}
+
+static const struct layer_bounds hardtanh_bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = hardtanh_turns};
+
 LAYER_OPS(Hardtanh) = {
     .type = {"Hardtanh", "torch.nn.Hardtanh", "x kept within [min_val, max_val]", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -83,7 +96,20 @@ LAYER_OPS(Hardtanh) = {
     .switches = hardtanh_switches,
     .activation = &(const struct layer_activation){.dies = true, .saturates = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_INPUTS,
+    .bounds = &hardtanh_bounds,
 };
+
+static int relu6_turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    (void)attributes_of_type;
+    (void)derivative;
+    points[0] = 0;
+    points[1] = 6;
+    return 2;
+}
+
+static const struct layer_bounds relu6_bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = relu6_turns};
 
 LAYER_OPS(ReLU6) = {
     .type = {"ReLU6", "torch.nn.ReLU6", "x kept within [0, 6]", .minimum_inputs = 1, .maximum_inputs = 1},
@@ -93,4 +119,5 @@ LAYER_OPS(ReLU6) = {
     .switches = relu6_switches,
     .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_INPUTS,
+    .bounds = &relu6_bounds,
 };

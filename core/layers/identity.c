@@ -1,10 +1,14 @@
 #include "core/layers/copy.h"
+#include "core/real/interval.h"
 
 static bool shape(struct layer_shapes *s)
 {
     s->outputs[0] = s->inputs[0];
     return true;
 }
+
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward};
 
 LAYER_OPS(Identity) = {
     .type = {.type = "Identity",
@@ -17,4 +21,5 @@ LAYER_OPS(Identity) = {
     .backward = copy_backward,
     .unread = COPY_UNREAD,
     .moves = true,
+    .bounds = &bounds,
 };

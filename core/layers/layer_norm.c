@@ -1,5 +1,6 @@
 /* Normalisation over the last dimensions: LayerNorm, and RMSNorm, which leaves the mean where it is. */
 #include "core/layers/norm.h"
+#include "core/real/interval.h"
 
 struct layer_norm {
     struct integers normalized_shape;
@@ -93,6 +94,27 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return norm_explain(&norm, pass, place, cause);
 }
 
+static bool layer_bound_forward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = layer_norm_of(&pass);
+    return norm_bound_forward(&norm, p);
+}
+
+static bool layer_bound_backward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = layer_norm_of(&pass);
+    return norm_bound_backward(&norm, p);
+}
+
+static const struct layer_bounds layer_bounds = {.forward = layer_bound_forward,
+                                                 .backward = layer_bound_backward};
+
 LAYER_OPS(LayerNorm) = {
     .type = {.type = "LayerNorm",
              .torch = "torch.nn.LayerNorm",
@@ -107,6 +129,7 @@ LAYER_OPS(LayerNorm) = {
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &layer_bounds,
 };
 
 /* ---- RMSNorm ---- */
@@ -156,6 +179,26 @@ static bool explain_rms(const struct layer_pass *pass, const struct layer_place 
     return norm_explain(&norm, pass, place, cause);
 }
 
+static bool rms_bound_forward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = rms_norm_of(&pass);
+    return norm_bound_forward(&norm, p);
+}
+
+static bool rms_bound_backward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct norm norm = rms_norm_of(&pass);
+    return norm_bound_backward(&norm, p);
+}
+
+static const struct layer_bounds rms_bounds = {.forward = rms_bound_forward, .backward = rms_bound_backward};
+
 LAYER_OPS(RMSNorm) = {
     .type = {.type = "RMSNorm",
              .torch = "torch.nn.RMSNorm",
@@ -170,4 +213,5 @@ LAYER_OPS(RMSNorm) = {
     .backward = backward_rms,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain_rms,
+    .bounds = &rms_bounds,
 };

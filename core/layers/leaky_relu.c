@@ -1,5 +1,6 @@
 /* x where x > 0, negative_slope x elsewhere. */
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 struct leaky_relu {
     double negative_slope;
@@ -30,6 +31,9 @@ static void backward(const struct layer_pass *pass)
         dx[i] = x[i] > 0 ? dy[i] : slope * dy[i];
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+
 LAYER_OPS(LeakyReLU) = {
     .type = {"LeakyReLU", "torch.nn.LeakyReLU", "x where x > 0, negative_slope x elsewhere",
              .minimum_inputs = 1, .maximum_inputs = 1, .attributes = attributes},
@@ -40,4 +44,5 @@ LAYER_OPS(LeakyReLU) = {
     .switches = kink_at_zero,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

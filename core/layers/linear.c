@@ -2,6 +2,7 @@
 #include "core/layer.h"
 #include "core/layers/affine.h"
 #include "core/layers/explain.h"
+#include "core/real/interval.h"
 
 struct linear {
     int64_t in_features;
@@ -123,6 +124,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
                            : explain_products(cause, in, &input, &weight);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_product_forward,
+                                           .backward = interval_product_backward};
+
 LAYER_OPS(Linear) = {
     .type = {.type = "Linear",
              .torch = "torch.nn.Linear",
@@ -139,4 +143,5 @@ LAYER_OPS(Linear) = {
     .parameter_column = parameter_column,
     .input_column = input_column,
     .explain = explain,
+    .bounds = &bounds,
 };

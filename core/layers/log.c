@@ -1,6 +1,7 @@
 /* log x with y' = 1 / x, and log(1 + x) with y' = 1 / (1 + x). */
 #include "core/layers/explain.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static void log_forward(const struct layer_pass *pass)
 {
@@ -62,6 +63,12 @@ static bool log1p_explain(const struct layer_pass *pass, const struct layer_plac
     return explain_as("log1p", -1, pass, place, cause);
 }
 
+static const struct layer_bounds log_bounds = {.forward = interval_curve_forward,
+                                               .backward = interval_curve_backward,
+                                               .turns = interval_turn_at_zero,
+                                               .of_result = 8,
+                                               .has_domain = true};
+
 LAYER_OPS(Log) = {
     .type = {"Log", "torch.log", "log(x), natural", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -69,7 +76,22 @@ LAYER_OPS(Log) = {
     .backward = log_backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = log_explain,
+    .bounds = &log_bounds,
 };
+
+static int log1p_turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    (void)attributes_of_type;
+    (void)derivative;
+    points[0] = -1;
+    return 1;
+}
+
+static const struct layer_bounds log1p_bounds = {.forward = interval_curve_forward,
+                                                 .backward = interval_curve_backward,
+                                                 .turns = log1p_turns,
+                                                 .of_result = 8,
+                                                 .has_domain = true};
 
 LAYER_OPS(Log1p) = {
     .type = {"Log1p", "torch.log1p", "log(1 + x), exact near 0", .minimum_inputs = 1, .maximum_inputs = 1},
@@ -78,4 +100,5 @@ LAYER_OPS(Log1p) = {
     .backward = log1p_backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = log1p_explain,
+    .bounds = &log1p_bounds,
 };

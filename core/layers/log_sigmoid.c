@@ -1,6 +1,7 @@
 /* y = log(1 / (1 + e⁻ˣ)) without overflow, y' = 1 / (1 + eˣ). */
 #include "core/layer.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static void forward(const struct layer_pass *pass)
 {
@@ -19,6 +20,9 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * real_sigmoid(-x[i]);
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .of_result = 8};
+
 LAYER_OPS(LogSigmoid) = {
     .type = {"LogSigmoid", "torch.nn.LogSigmoid", "log(1 / (1 + exp(-x)))", .minimum_inputs = 1,
              .maximum_inputs = 1},
@@ -27,4 +31,5 @@ LAYER_OPS(LogSigmoid) = {
     .backward = backward,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

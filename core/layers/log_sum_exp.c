@@ -3,6 +3,7 @@
 #include "core/layers/explain.h"
 #include "core/layers/reduce.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static const struct stability_attribute attributes[] = {
     {"dim", STABILITY_ATTRIBUTE_INTEGERS, offsetof(struct reduction, dim), .required = true,
@@ -85,6 +86,27 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
         cause, "the logarithm of a sum of exponentials of elements up to %.6g overflows " REAL_NAME, x);
 }
 
+static bool bound_forward(struct interval_pass *p)
+{
+    double terms = (double)p->inputs[0].low.count + 1;
+    double error = 8 * (double)REAL_EPSILON * (2 + log(terms)) + terms * DBL_EPSILON;
+    error += 8 * (double)REAL_EPSILON * span_magnitude(span_of(&p->inputs[0]));
+    if (!interval_move_forward(p))
+        return false;
+    for (int64_t i = 0; i < p->outputs[0].low.count; i++)
+        interval_store(&p->outputs[0], i, span_at(&p->outputs[0], i), error);
+    return true;
+}
+
+/* exp(x - y) is a share, but for the rounding of x - y. */
+static bool bound_backward(struct interval_pass *p)
+{
+    double size = span_magnitude(span_of(&p->inputs[0])) + span_magnitude(span_of(&p->outputs[0]));
+    return reduction_bound_gradient(p, (struct span){0, exp(16 * (double)REAL_EPSILON * (1 + size))});
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(LogSumExp) = {
     .type = {"LogSumExp", "torch.logsumexp", "log of the sum of exp(x) over dim", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -93,4 +115,5 @@ LAYER_OPS(LogSumExp) = {
     .forward = forward,
     .backward = backward,
     .explain = explain,
+    .bounds = &bounds,
 };

@@ -2,6 +2,7 @@
  * c(t) = f c(t - 1) + i g, h(t) = o tanh c(t). */
 #include "core/layers/recurrent.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static const struct stability_attribute attributes[] = {
     RECURRENT_SIZES,
@@ -73,6 +74,18 @@ static void backward(const struct layer_pass *pass)
     VARIANT(recurrent_backward)(pass, &cell);
 }
 
+static bool bound_forward(struct interval_pass *p)
+{
+    return VARIANT(recurrent_bound_forward)(p, &cell);
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    return VARIANT(recurrent_bound_backward)(p, &cell);
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(LSTM) = {
     .type = {.type = "LSTM",
              .torch = "torch.nn.LSTM",
@@ -89,4 +102,5 @@ LAYER_OPS(LSTM) = {
     .copies = VARIANT(recurrent_copies),
     .copy = VARIANT(recurrent_copy),
     .time_dim = VARIANT(recurrent_time_dim),
+    .bounds = &bounds,
 };

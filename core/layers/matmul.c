@@ -3,6 +3,7 @@
 #include "core/layers/broadcast.h"
 #include "core/layers/explain.h"
 #include "core/real/blas.h"
+#include "core/real/interval.h"
 
 /* y (rows, columns) = a (rows, inner) b (inner, columns), in each matrix of the batch. */
 struct product {
@@ -189,6 +190,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return explain_products(cause, p.inner, &left, &right);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_product_forward,
+                                           .backward = interval_product_backward};
+
 LAYER_OPS(MatMul) = {
     .type = {"MatMul", "torch.matmul", "matrix product over the last two dimensions, the others broadcast",
              .minimum_inputs = 2, .maximum_inputs = 2},
@@ -197,4 +201,5 @@ LAYER_OPS(MatMul) = {
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

@@ -1,6 +1,7 @@
 /* The greatest element over dimensions (torch.amax): NaN where there is one; elements that tie share the
  * gradient evenly. */
 #include "core/layers/reduce.h"
+#include "core/real/interval.h"
 #include "core/real/switches.h"
 
 static bool shape(struct layer_shapes *s)
@@ -85,6 +86,14 @@ static uint64_t switches(const struct layer_pass *pass)
     return hash;
 }
 
+/* At a tie the elements share the gradient. */
+static bool bound_backward(struct interval_pass *p)
+{
+    return reduction_bound_gradient(p, (struct span){0, 1});
+}
+
+static const struct layer_bounds bounds = {.forward = interval_move_forward, .backward = bound_backward};
+
 LAYER_OPS(Max) = {
     .type = {"Max", "torch.amax", "greatest element over dim", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = reduction_attributes},
@@ -93,4 +102,5 @@ LAYER_OPS(Max) = {
     .forward = forward,
     .backward = backward,
     .switches = switches,
+    .bounds = &bounds,
 };

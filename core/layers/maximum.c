@@ -1,5 +1,6 @@
 /* The greater or the smaller of two, NaN where either is NaN; at a tie each has half of the gradient. */
 #include "core/layers/binary.h"
+#include "core/real/interval.h"
 #include "core/real/switches.h"
 
 static real smaller_of(real a, real b)
@@ -67,6 +68,9 @@ static uint64_t switches(const struct layer_pass *pass)
     return hash;
 }
 
+static const struct layer_bounds bounds = {.forward = interval_pair_forward,
+                                           .backward = interval_pair_backward};
+
 LAYER_OPS(Maximum) = {
     .type = {"Maximum", "torch.maximum", "the greater of a and b, broadcast together", .minimum_inputs = 2,
              .maximum_inputs = 2},
@@ -75,6 +79,7 @@ LAYER_OPS(Maximum) = {
     .backward = maximum_backward,
     .switches = switches,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Minimum) = {
@@ -85,4 +90,5 @@ LAYER_OPS(Minimum) = {
     .backward = minimum_backward,
     .switches = switches,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

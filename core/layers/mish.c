@@ -1,6 +1,7 @@
 /* y = x tanh(log(1 + eˣ)), y' = t + x (1 - t²) σ(x) with that hyperbolic tangent t. */
 #include "core/layer.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 /* n = e (e + 2) with e = eˣ gives t = n / (n + 2) and 1 - t = 2 / (n + 2); from x = 20 on t is 1. */
 static real exponential(real x)
@@ -41,6 +42,26 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * derivative(x[i]);
 }
 
+/* The minimum, and where the second derivative is 0. */
+static int turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    static const double of_function[] = {-1.1924312145154952},
+                        of_derivative[] = {-2.256376396360793, 1.4905711794854284};
+    (void)attributes_of_type;
+    int count = derivative ? (int)(sizeof(of_derivative) / sizeof(double))
+                           : (int)(sizeof(of_function) / sizeof(double));
+    for (int k = 0; k < count; k++)
+        points[k] = derivative ? of_derivative[k] : of_function[k];
+    return count;
+}
+
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward,
+                                           .turns = turns,
+                                           .of_result = 16,
+                                           .of_input = 8,
+                                           .of_gradient = 64};
+
 LAYER_OPS(Mish) = {
     .type = {"Mish", "torch.nn.Mish", "x tanh(softplus(x))", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -48,4 +69,5 @@ LAYER_OPS(Mish) = {
     .backward = backward,
     .activation = &(const struct layer_activation){.greatest_derivative = 1.09},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

@@ -1,5 +1,6 @@
 /* a b */
 #include "core/layers/binary.h"
+#include "core/real/interval.h"
 
 static real product(real a, real b)
 {
@@ -40,6 +41,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return explain_say(cause, "%.6g * %.6g overflows " REAL_NAME, a, b);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_pair_forward,
+                                           .backward = interval_pair_backward};
+
 LAYER_OPS(Mul) = {
     .type = {"Mul", "torch.mul", "a b, broadcast together", .minimum_inputs = 2, .maximum_inputs = 2},
     .shape = binary_shape,
@@ -47,4 +51,5 @@ LAYER_OPS(Mul) = {
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

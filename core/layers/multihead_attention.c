@@ -1,5 +1,6 @@
 /* MultiheadAttention: attention of one input to itself, or of queries to keys and values. */
 #include "core/layers/attention.h"
+#include "core/real/interval.h"
 
 struct multihead {
     int64_t embed_dim;
@@ -261,6 +262,121 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return !place->backward && attention_explain(&a, pass->saved, place->element, cause);
 }
 
+/* ---- bounds: by magnitudes; a head's output is a mean of values, its weights' gradients are means too ----
+ */
+
+enum { QUERY, KEY, VALUE, PROJECTIONS };
+
+struct magnitudes {
+    struct attention attention;
+    double inputs[PROJECTIONS];
+    double projected[PROJECTIONS]; /* of q, k, v */
+    double mean;                   /* of the heads' output: v, with dropout's factor */
+    double keep;                   /* that factor */
+    double margin;                 /* for rounding: a factor above 1 */
+    bool known;                    /* no score and no sum overflows */
+};
+
+static const struct interval_tensor *projection(const struct interval_pass *p, int which, int64_t *rows)
+{
+    const struct multihead *m = p->pass.attributes;
+    *rows = is_packed(m) ? 3 * m->embed_dim : m->embed_dim;
+    return &p->parameters[is_packed(m) ? IN_PROJ_WEIGHT : Q_PROJ_WEIGHT + which];
+}
+
+static bool magnitudes_of(struct interval_pass *p, struct magnitudes *m)
+{
+    struct layer_pass pass;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct attention a = attention_of_pass(&pass);
+    *m = (struct magnitudes){.attention = a, .keep = a.dropout < 1 ? 1 / (1 - a.dropout) : 1};
+    double terms = (double)(a.embed + a.key_size + a.value_size + (a.queries + a.keys + 2) * (a.batch + 1));
+    m->margin = 1 + 64 * terms * (double)REAL_EPSILON;
+    for (int k = 0; k < PROJECTIONS; k++) {
+        int64_t rows;
+        const struct interval_tensor *weight = projection(p, k, &rows);
+        m->inputs[k] = interval_magnitude(&p->inputs[p->pass.input_count == 3 ? k : 0]);
+        m->projected[k] = interval_row_sum(weight, rows, false) * m->inputs[k] * m->margin;
+        m->projected[k] += interval_magnitude(&p->parameters[IN_PROJ_BIAS]);
+    }
+    m->projected[KEY] = fmax(m->projected[KEY], interval_magnitude(&p->parameters[BIAS_K]));
+    m->projected[VALUE] = fmax(m->projected[VALUE], interval_magnitude(&p->parameters[BIAS_V]));
+    m->mean = m->projected[VALUE] * m->keep * m->margin;
+    double score = m->projected[QUERY] * m->projected[KEY] * (double)a.embed * m->margin;
+    m->known = 4 * score <= (double)REAL_MAX && 4 * m->mean * m->keep <= (double)REAL_MAX;
+    return true;
+}
+
+static bool bound_forward(struct interval_pass *p)
+{
+    struct magnitudes m;
+    if (!magnitudes_of(p, &m))
+        return false;
+    double most = interval_row_sum(&p->parameters[OUT_PROJ_WEIGHT], m.attention.embed, false) * m.mean;
+    most = (most + interval_magnitude(&p->parameters[OUT_PROJ_BIAS])) * m.margin;
+    interval_fill(&p->outputs[0], m.known ? -most : -INFINITY, m.known ? most : INFINITY);
+    return true;
+}
+
+/* Gradients of q, k and v, by that of the output. */
+static void gradients_of(const struct interval_pass *p, const struct magnitudes *m, double dy,
+                         double gradients[PROJECTIONS])
+{
+    const struct attention *a = &m->attention;
+    double size = (double)a->embed / (double)a->heads, queries = (double)a->queries;
+    double heads = interval_row_sum(&p->parameters[OUT_PROJ_WEIGHT], a->embed, true) * dy * m->margin;
+    double weights = size * heads * m->projected[VALUE] * m->keep * m->margin;
+    double scores = 2 * weights / sqrt(size) * m->margin; /* summed up over the keys of a query */
+    gradients[QUERY] = scores * m->projected[KEY] * m->margin;
+    gradients[KEY] = scores * queries * m->projected[QUERY] * m->margin;
+    gradients[VALUE] = heads * queries * m->keep * m->margin;
+    double most = fmax(fmax(gradients[QUERY], gradients[KEY]), fmax(gradients[VALUE], 4 * weights));
+    for (int k = 0; k < PROJECTIONS && !(most * size * 4 <= (double)REAL_MAX); k++)
+        gradients[k] = INFINITY;
+}
+
+static void fill_magnitude(const struct interval_tensor *tensor, double most)
+{
+    most = isnan(most) ? INFINITY : most;
+    interval_fill(tensor, -most, most);
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    struct magnitudes m;
+    double gradients[PROJECTIONS], dy = interval_magnitude(&p->output_gradients[0]), most = 0, all = 0;
+    if (!magnitudes_of(p, &m))
+        return false;
+    if (!m.known) {
+        interval_give_up(p, true);
+        return true;
+    }
+    gradients_of(p, &m, dy, gradients);
+    double rows = (double)(m.attention.batch * (m.attention.queries + m.attention.keys)) * m.margin;
+    for (int k = 0; k < PROJECTIONS; k++) {
+        int64_t count;
+        const struct interval_tensor *weight = projection(p, k, &count);
+        double dx = interval_row_sum(weight, count, true) * gradients[k] * m.margin;
+        all += dx;
+        most = fmax(most, rows * gradients[k]);
+        fill_magnitude(&p->parameter_gradients[Q_PROJ_WEIGHT + k], rows * gradients[k] * m.inputs[k]);
+        if (p->pass.input_count == 3)
+            fill_magnitude(&p->input_gradients[k], dx);
+    }
+    if (p->pass.input_count == 1)
+        fill_magnitude(&p->input_gradients[0], all * m.margin);
+    fill_magnitude(&p->parameter_gradients[IN_PROJ_WEIGHT], most * m.inputs[0]);
+    fill_magnitude(&p->parameter_gradients[IN_PROJ_BIAS], most);
+    fill_magnitude(&p->parameter_gradients[BIAS_K], most);
+    fill_magnitude(&p->parameter_gradients[BIAS_V], most);
+    fill_magnitude(&p->parameter_gradients[OUT_PROJ_WEIGHT], rows * dy * m.mean);
+    fill_magnitude(&p->parameter_gradients[OUT_PROJ_BIAS], rows * dy);
+    return true;
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(MultiheadAttention) = {
     .type = {.type = "MultiheadAttention",
              .torch = "torch.nn.MultiheadAttention",
@@ -278,4 +394,5 @@ LAYER_OPS(MultiheadAttention) = {
     .copies = copies,
     .copy = copy,
     .explain = explain,
+    .bounds = &bounds,
 };

@@ -5,6 +5,7 @@
 #define LAYERS_NORM_H
 
 #include "core/layer.h"
+#include "core/real/interval.h"
 #include "core/real/real.h"
 
 struct norm {
@@ -44,6 +45,8 @@ static inline int64_t norm_workspace(const struct norm *norm)
 #define norm_forward VARIANT(norm_forward)
 #define norm_backward VARIANT(norm_backward)
 #define norm_explain VARIANT(norm_explain)
+#define norm_bound_forward VARIANT(norm_bound_forward)
+#define norm_bound_backward VARIANT(norm_bound_backward)
 
 /* Ends the shape rule of a normalisation: output, memory and operations. */
 void norm_plan(const struct norm *norm, struct layer_shapes *shapes);
@@ -62,6 +65,11 @@ void norm_backward(const struct norm *norm, const real *x, const real *dy, const
 /* As layer_ops.explain: tells of a group without variance. */
 bool norm_explain(const struct norm *norm, const struct layer_pass *pass, const struct layer_place *place,
                   struct layer_cause *cause);
+
+/* Bounds of both passes, for layer_bounds; `norm` has the parameters at their low ends. Of n numbers none is
+ * farther than √(n - 1) standard deviations from their mean (Samuelson 1968, How deviant can you be?). */
+bool norm_bound_forward(const struct norm *norm, struct interval_pass *p);
+bool norm_bound_backward(const struct norm *norm, struct interval_pass *p);
 
 /* The passes of a layer whose first parameters are weight and bias. */
 static inline void norm_forward_layer(const struct norm *norm, const struct layer_pass *pass)

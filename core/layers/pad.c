@@ -1,5 +1,6 @@
 /* A value around the last dimensions; a negative padding cuts off. */
 #include "core/layers/strided.h"
+#include "core/real/interval.h"
 
 struct pad {
     struct integers pad;
@@ -87,6 +88,9 @@ static void backward(const struct layer_pass *pass)
     strided_copy(&in_x, dx, &in_y, pass->output_gradients[0].data);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_move_forward,
+                                           .backward = interval_linear_backward};
+
 LAYER_OPS(Pad) = {
     .type = {"Pad", "torch.nn.functional.pad", "a value around the last dimensions", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -95,4 +99,5 @@ LAYER_OPS(Pad) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

@@ -1,5 +1,6 @@
 /* Tensors that depend on no input: one that is learned, and one that is not. */
 #include "core/layer.h"
+#include "core/real/interval.h"
 #include "core/real/real.h"
 
 #include <string.h>
@@ -71,6 +72,9 @@ static void constant_forward(const struct layer_pass *pass)
                       pass->outputs[0].count);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_move_forward,
+                                           .backward = interval_linear_backward};
+
 LAYER_OPS(Parameter) = {
     .type = {"Parameter", "torch.nn.Parameter", "a tensor that is learned; reads no input",
              .attributes = parameter_attributes, .parameters = parameters},
@@ -79,7 +83,10 @@ LAYER_OPS(Parameter) = {
     .forward = parameter_forward,
     .backward = parameter_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };
+
+static const struct layer_bounds constant_bounds = {.forward = interval_move_forward, .backward = NULL};
 
 LAYER_OPS(Constant) = {
     .type = {"Constant", "torch.tensor", "a tensor that is given; reads no input",
@@ -88,4 +95,5 @@ LAYER_OPS(Constant) = {
     .shape = constant_shape,
     .forward = constant_forward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .bounds = &constant_bounds,
 };

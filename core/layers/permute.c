@@ -1,6 +1,7 @@
 /* The same elements with their dimensions in another order. */
 #include "core/layers/dimension.h"
 #include "core/layers/strided.h"
+#include "core/real/interval.h"
 
 struct permute {
     struct integers dims;
@@ -131,6 +132,9 @@ static void transpose_backward(const struct layer_pass *pass)
     strided_backward(pass, &view);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_move_forward,
+                                           .backward = interval_linear_backward};
+
 LAYER_OPS(Permute) = {
     .type = {"Permute", "torch.permute", "the dimensions in the order of dims", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = permute_attributes},
@@ -140,6 +144,7 @@ LAYER_OPS(Permute) = {
     .backward = permute_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .moves = true,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Transpose) = {
@@ -151,4 +156,5 @@ LAYER_OPS(Transpose) = {
     .backward = transpose_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .moves = true,
+    .bounds = &bounds,
 };

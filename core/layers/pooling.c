@@ -1,6 +1,7 @@
 /* The pooling family over (batch, channels, [height,] width): for each output a window of the input, whose
  * greatest element or mean it is. One-dimensional types are two-dimensional ones of height 1. */
 #include "core/layer.h"
+#include "core/real/interval.h"
 #include "core/real/switches.h"
 
 #include <math.h>
@@ -307,6 +308,58 @@ static const struct stability_attribute average_2d[] = {
 static const struct stability_attribute adaptive_1d[] = {OUTPUT_ATTRIBUTES(1)};
 static const struct stability_attribute adaptive_2d[] = {OUTPUT_ATTRIBUTES(2)};
 
+/* ---- bounds ---- */
+
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    return b == 0 ? a : common_divisor(b, a % b);
+}
+
+/* How many windows an element may lie in along one dimension: of the places in a window those that differ by
+ * a multiple of the stride. */
+static double windows_along(const struct axis *axis, double in, double out)
+{
+    if (axis->adaptive)
+        return ceil(out / fmax(in, 1)) + 1;
+    double period = (double)(axis->stride / common_divisor(axis->stride, axis->dilation));
+    return ceil((double)axis->kernel / period);
+}
+
+/* The same over all dimensions, or how many elements a window may have. */
+static double overlap(const struct interval_pass *p, bool elements)
+{
+    const struct pool *pool = p->pass.attributes;
+    const struct stability_shape *x = &p->inputs[0].low.shape, *y = &p->outputs[0].low.shape;
+    double count = 1;
+    int dims = dims_of(pool);
+    for (int i = 0; i < dims; i++) {
+        int64_t in = x->sizes[x->rank - dims + i], out = y->sizes[y->rank - dims + i];
+        struct axis axis = axis_of(pool, i, in);
+        double kernel = axis.adaptive ? ceil((double)in / fmax((double)out, 1)) + 1 : (double)axis.kernel;
+        count *= elements ? kernel : windows_along(&axis, (double)in, (double)out);
+    }
+    return count;
+}
+
+static double average_terms(const struct interval_pass *p)
+{
+    return fmax(overlap(p, true), overlap(p, false));
+}
+
+/* Each window passes its gradient to one element: an element gets that of some of its windows. */
+static bool max_bound_backward(struct interval_pass *p)
+{
+    struct span dy = span_of(&p->output_gradients[0]);
+    double windows = overlap(p, false) * (1 + 1e-4);
+    interval_fill(&p->input_gradients[0], windows * fmin(dy.low, 0), windows * fmax(dy.high, 0));
+    return true;
+}
+
+static const struct layer_bounds max_bounds = {.forward = interval_move_forward,
+                                               .backward = max_bound_backward};
+static const struct layer_bounds average_bounds = {
+    .forward = interval_monotone_forward, .backward = interval_linear_backward, .terms = average_terms};
+
 #define average_switches NULL
 #define POOL_OPS(type_, attributes_, kind, text)                                                  \
     {                                                                                             \
@@ -317,7 +370,7 @@ static const struct stability_attribute adaptive_2d[] = {OUTPUT_ATTRIBUTES(2)};
                  .maximum_inputs = 1,                                                             \
                  .attributes = attributes_},                                                      \
         .attributes_size = sizeof(struct pool), .shape = kind##_shape, .forward = kind##_forward, \
-        .backward = kind##_backward, .switches = kind##_switches,                                 \
+        .backward = kind##_backward, .switches = kind##_switches, .bounds = &kind##_bounds,       \
         .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,                                     \
     }
 

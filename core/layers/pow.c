@@ -1,5 +1,6 @@
 /* x to a fixed exponent, with y' = exponent x^(exponent - 1), and the square. */
 #include "core/layers/explain.h"
+#include "core/real/interval.h"
 
 struct power {
     double exponent;
@@ -101,6 +102,12 @@ static bool square_explain(const struct layer_pass *pass, const struct layer_pla
     return explain_power(2, pass, place, cause);
 }
 
+static const struct layer_bounds pow_bounds = {.forward = interval_curve_forward,
+                                               .backward = interval_curve_backward,
+                                               .turns = interval_turn_at_zero,
+                                               .of_result = 8,
+                                               .has_domain = true};
+
 LAYER_OPS(Pow) = {
     .type = {"Pow", "torch.pow", "x to the power of exponent", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = attributes},
@@ -110,7 +117,11 @@ LAYER_OPS(Pow) = {
     .backward = pow_backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = pow_explain,
+    .bounds = &pow_bounds,
 };
+
+static const struct layer_bounds square_bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
 
 LAYER_OPS(Square) = {
     .type = {"Square", "torch.square", "x²", .minimum_inputs = 1, .maximum_inputs = 1},
@@ -119,4 +130,5 @@ LAYER_OPS(Square) = {
     .backward = square_backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = square_explain,
+    .bounds = &square_bounds,
 };

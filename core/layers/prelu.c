@@ -2,6 +2,7 @@
  * broadcast to the input as (num_parameters, 1 ...). */
 #include "core/layers/binary.h"
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 #include "core/real/switches.h"
 
 struct prelu {
@@ -82,6 +83,22 @@ static void backward(const struct layer_pass *pass)
     binary_backward(&binary, 1, slope_gradient);
 }
 
+/* A slope's gradient is a sum of products x dy over the x that are not positive. */
+static bool bound_backward(struct interval_pass *p)
+{
+    const struct interval_tensor *slopes = &p->parameter_gradients[WEIGHT];
+    struct span x = span_of(&p->inputs[0]), dy = span_of(&p->output_gradients[0]);
+    double terms = (double)p->inputs[0].low.count,
+           most = terms * fmax(-x.low, 0) * span_magnitude(dy) * 1.001;
+    if (!interval_curve_backward(p))
+        return false;
+    interval_fill(slopes, -most, most);
+    return true;
+}
+
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = bound_backward, .turns = interval_turn_at_zero};
+
 LAYER_OPS(PReLU) = {
     .type = {"PReLU", "torch.nn.PReLU", "x where x > 0, weight x elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes, .parameters = parameters},
@@ -91,4 +108,5 @@ LAYER_OPS(PReLU) = {
     .backward = backward,
     .switches = kink_at_zero,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

@@ -1,5 +1,6 @@
 /* y = 1 / x, y' = -y². */
 #include "core/layers/explain.h"
+#include "core/real/interval.h"
 
 static void forward(const struct layer_pass *pass)
 {
@@ -31,6 +32,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return explain_say(cause, "1/%.6g overflows " REAL_NAME, x);
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+
 LAYER_OPS(Reciprocal) = {
     .type = {"Reciprocal", "torch.reciprocal", "1 / x", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -38,4 +42,5 @@ LAYER_OPS(Reciprocal) = {
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

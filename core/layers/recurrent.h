@@ -54,6 +54,7 @@ struct recurrent_cell {
     int slots;      /* vectors that are kept of each row, at least `gates` */
     bool has_state; /* c beside h */
     bool apart;     /* the gates are no sum: the cell gets h W_hhᵀ + b_hh apart from x W_ihᵀ + b_ih */
+    bool unbounded; /* |h(t)| may be over 1 */
     bool passes;    /* h(t) depends on h(t - 1) not only through the gates: `carried` is to be added to */
     double flops;   /* of a step, for each hidden unit */
     void (*forward)(const struct recurrent_step *step);
@@ -74,6 +75,10 @@ void VARIANT(recurrent_backward)(const struct layer_pass *pass, const struct rec
 
 /* All that the layers and directions have kept: how many reals, from the start of pass->saved. */
 int64_t VARIANT(recurrent_kept)(const struct layer_pass *pass, const struct recurrent_cell *cell);
+
+/* Bounds of both passes, for layer_bounds. */
+bool VARIANT(recurrent_bound_forward)(struct interval_pass *p, const struct recurrent_cell *cell);
+bool VARIANT(recurrent_bound_backward)(struct interval_pass *p, const struct recurrent_cell *cell);
 
 int VARIANT(recurrent_copies)(const void *attributes);
 void VARIANT(recurrent_copy)(const void *attributes, int index, struct layer_copy *copy);

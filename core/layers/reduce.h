@@ -5,6 +5,7 @@
 
 #include "core/layers/broadcast.h"
 #include "core/layers/dimension.h"
+#include "core/real/interval.h"
 
 /* Begins the private struct of every reduction. */
 struct reduction {
@@ -102,6 +103,26 @@ static inline void reduction_greatest(const struct layer_pass *pass, const struc
             for (int64_t i = 0; i < walk.row; i++)
                 greatest[i] = greater_of(x[i], greatest[i]);
     }
+}
+
+/* dx = dy times a factor, over the dimensions that were reduced. */
+static inline bool reduction_bound_gradient(struct interval_pass *p, struct span factor)
+{
+    const struct interval_tensor *dx = &p->input_gradients[0], *dy = &p->output_gradients[0];
+    struct layer_pass pass;
+    if (!dx->low.data)
+        return true;
+    if (!interval_low_pass(p, &pass))
+        return false;
+    struct stability_shape kept = reduction_kept(&pass);
+    struct broadcast walk;
+    for (bool more = broadcast_first(&walk, &pass.inputs[0].shape, &kept, &kept); more;
+         more = broadcast_next(&walk))
+        for (int64_t i = 0; i < walk.row; i++) {
+            struct span d = span_multiply(span_at(dy, walk.operand[0] + i * walk.step[0]), factor);
+            interval_store(dx, walk.whole + i, d, 8 * (double)REAL_EPSILON * span_magnitude(d));
+        }
+    return true;
 }
 
 #endif

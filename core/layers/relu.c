@@ -1,6 +1,7 @@
 #include "core/layers/relu.h"
 
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 static void forward(const struct layer_pass *pass)
 {
@@ -13,6 +14,9 @@ static void backward(const struct layer_pass *pass)
                   pass->outputs[0].count);
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+
 LAYER_OPS(ReLU) = {
     .type = {"ReLU", "torch.nn.ReLU", "max(x, 0)", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -21,4 +25,5 @@ LAYER_OPS(ReLU) = {
     .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1},
     .switches = kink_at_zero,
     .unread = LAYER_UNREAD_INPUTS,
+    .bounds = &bounds,
 };

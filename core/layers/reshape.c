@@ -1,6 +1,7 @@
 /* The same elements in the same order under another shape. */
 #include "core/layers/copy.h"
 #include "core/layers/dimension.h"
+#include "core/real/interval.h"
 
 struct reshape {
     struct integers shape;
@@ -160,6 +161,9 @@ static bool unsqueeze_shape(struct layer_shapes *s)
     return true;
 }
 
+static const struct layer_bounds bounds = {.forward = interval_move_forward,
+                                           .backward = interval_linear_backward};
+
 #define RESHAPE_OPS(name, torch_, text, family)                                                     \
     {                                                                                               \
         .type = {name,                                                                              \
@@ -169,7 +173,7 @@ static bool unsqueeze_shape(struct layer_shapes *s)
                  .maximum_inputs = 1,                                                               \
                  .attributes = family##_attributes},                                                \
         .attributes_size = sizeof(struct family), .shape = family##_shape, .forward = copy_forward, \
-        .backward = copy_backward, .unread = COPY_UNREAD, .moves = true,                            \
+        .backward = copy_backward, .bounds = &bounds, .unread = COPY_UNREAD, .moves = true,         \
     }
 
 LAYER_OPS(Reshape) = RESHAPE_OPS("Reshape", "torch.reshape", "the same elements in another shape", reshape);

@@ -1,6 +1,7 @@
 /* h(t) = f(x W_ihᵀ + b_ih + h(t - 1) W_hhᵀ + b_hh) with f = tanh or relu. */
 #include "core/layers/recurrent.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 #include "core/real/switches.h"
 
 enum { TANH, RELU };
@@ -49,7 +50,12 @@ static void relu_backward(const struct recurrent_gradient *gradient)
 
 static const struct recurrent_cell cells[] = {
     [TANH] = {.gates = 1, .slots = 1, .flops = 8, .forward = tanh_forward, .backward = tanh_backward},
-    [RELU] = {.gates = 1, .slots = 1, .flops = 1, .forward = relu_forward, .backward = relu_backward},
+    [RELU] = {.unbounded = true,
+              .gates = 1,
+              .slots = 1,
+              .flops = 1,
+              .forward = relu_forward,
+              .backward = relu_backward},
 };
 
 static const struct recurrent_cell *cell_of(const void *attributes_)
@@ -78,6 +84,18 @@ static uint64_t switches(const struct layer_pass *pass)
     return cell == &cells[RELU] ? switches_above(pass->saved, VARIANT(recurrent_kept)(pass, cell), 0) : 0;
 }
 
+static bool bound_forward(struct interval_pass *p)
+{
+    return VARIANT(recurrent_bound_forward)(p, cell_of(p->pass.attributes));
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    return VARIANT(recurrent_bound_backward)(p, cell_of(p->pass.attributes));
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(RNN) = {
     .type = {.type = "RNN",
              .torch = "torch.nn.RNN",
@@ -96,4 +114,5 @@ LAYER_OPS(RNN) = {
     .copy = VARIANT(recurrent_copy),
     .time_dim = VARIANT(recurrent_time_dim),
     .switches = switches,
+    .bounds = &bounds,
 };

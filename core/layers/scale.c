@@ -1,5 +1,6 @@
 /* y = factor x + shift. */
 #include "core/layers/explain.h"
+#include "core/real/interval.h"
 
 struct scale {
     double factor;
@@ -45,6 +46,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
     return explain_say(cause, "%.6g * %.6g + %.6g overflows " REAL_NAME, scale->factor, x, scale->shift);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward};
+
 LAYER_OPS(Scale) = {
     .type = {"Scale", "x * factor + shift", "factor x + shift", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = attributes},
@@ -54,4 +58,5 @@ LAYER_OPS(Scale) = {
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

@@ -1,5 +1,6 @@
 /* 0 within [-lambd, lambd]; outside x itself (Hardshrink), or what is left of it (Softshrink). */
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 struct shrink {
     double lambd;
@@ -56,6 +57,18 @@ static uint64_t switches(const struct layer_pass *pass)
     return kinks_at(pass, -shrink->lambd, shrink->lambd);
 }
 
+static int turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    const struct shrink *attribute = attributes_of_type;
+    (void)derivative;
+    points[0] = -attribute->lambd;
+    points[1] = attribute->lambd;
+    return 2;
+}
+
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = turns};
+
 LAYER_OPS(Hardshrink) = {
     .type = {"Hardshrink", "torch.nn.Hardshrink", "0 where |x| <= lambd, x elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = hard_attributes},
@@ -66,6 +79,7 @@ LAYER_OPS(Hardshrink) = {
     .switches = switches,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Softshrink) = {
@@ -79,4 +93,5 @@ LAYER_OPS(Softshrink) = {
     .switches = switches,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

@@ -1,6 +1,7 @@
 /* y = 1 / (1 + e⁻ˣ), y' = y (1 - y). */
 #include "core/layer.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static void forward(const struct layer_pass *pass)
 {
@@ -19,6 +20,14 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * (1 - y[i]) * y[i];
 }
 
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward,
+                                           .turns = interval_turn_at_zero,
+                                           .of_result = 8,
+                                           .of_gradient = 16,
+                                           .least = 0,
+                                           .greatest = 1};
+
 LAYER_OPS(Sigmoid) = {
     .type = {"Sigmoid", "torch.nn.Sigmoid", "1 / (1 + exp(-x))", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -26,4 +35,5 @@ LAYER_OPS(Sigmoid) = {
     .backward = backward,
     .activation = &(const struct layer_activation){.saturates = true, .greatest_derivative = 0.25},
     .unread = LAYER_UNREAD_INPUTS,
+    .bounds = &bounds,
 };

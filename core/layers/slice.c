@@ -1,6 +1,7 @@
 /* Some of the elements along one dimension: one (Select, which drops the dimension) or a range of them. */
 #include "core/layers/dimension.h"
 #include "core/layers/strided.h"
+#include "core/real/interval.h"
 
 struct select {
     int64_t dim;
@@ -148,6 +149,9 @@ static void slice_backward(const struct layer_pass *pass)
     strided_backward(pass, &view);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_move_forward,
+                                           .backward = interval_linear_backward};
+
 LAYER_OPS(Select) = {
     .type = {"Select", "torch.select", "one element of a dimension, which is dropped", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = select_attributes},
@@ -157,6 +161,7 @@ LAYER_OPS(Select) = {
     .backward = select_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .moves = true,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Slice) = {
@@ -168,4 +173,5 @@ LAYER_OPS(Slice) = {
     .backward = slice_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .moves = true,
+    .bounds = &bounds,
 };

@@ -5,6 +5,7 @@
 #include "core/layers/explain.h"
 #include "core/layers/softmax_row.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 #include <string.h>
 
@@ -269,6 +270,171 @@ static bool explain_softmin(const struct layer_pass *pass, const struct layer_pl
     return explain_as(-1, pass, place, cause);
 }
 
+/* ---- bounds: of a row, softmax grows with its own element and falls with the others */
+
+/* A row of intervals. */
+struct row {
+    int64_t start;
+    int64_t stride;
+    int64_t size;
+    double greatest; /* of all upper ends */
+    double low_sum;  /* of exp(x - greatest) */
+    double high_sum;
+};
+
+static struct span signed_span(const struct interval_tensor *x, int64_t i, double sign)
+{
+    struct span span = span_at(x, i);
+    return sign > 0 ? span : (struct span){-span.high, -span.low};
+}
+
+static struct row row_at(const struct interval_pass *p, int64_t index, double sign)
+{
+    const struct stability_shape *s = &p->inputs[0].low.shape;
+    struct dimension_layout l = dimension_layout(s, dimension(p->pass.attributes, s->rank));
+    struct row row = {index / l.inner * l.size * l.inner + index % l.inner, l.inner, l.size, -INFINITY, 0, 0};
+    for (int64_t k = 0; k < row.size; k++)
+        row.greatest = fmax(row.greatest, signed_span(&p->inputs[0], row.start + k * row.stride, sign).high);
+    for (int64_t k = 0; k < row.size; k++) {
+        struct span x = signed_span(&p->inputs[0], row.start + k * row.stride, sign);
+        row.low_sum += exp(x.low - row.greatest);
+        row.high_sum += exp(x.high - row.greatest);
+    }
+    row.low_sum *= 1 - (double)row.size * DBL_EPSILON;
+    row.high_sum *= 1 + (double)row.size * DBL_EPSILON;
+    return row;
+}
+
+static int64_t row_count(const struct interval_pass *p)
+{
+    const struct stability_shape *s = &p->inputs[0].low.shape;
+    struct dimension_layout l = dimension_layout(s, dimension(p->pass.attributes, s->rank));
+    return l.size > 0 ? l.outer * l.inner : 0;
+}
+
+/* Exponentials of one element's ends, and bounds of the sum of the others'. */
+struct share {
+    struct span own;
+    struct span rest;
+    double below; /* how far the lower end is below the greatest */
+};
+
+static struct share share_at(const struct interval_pass *p, const struct row *row, int64_t k, double sign)
+{
+    struct span x = signed_span(&p->inputs[0], row->start + k * row->stride, sign);
+    struct share share = {.own = {exp(x.low - row->greatest), exp(x.high - row->greatest)},
+                          .below = row->greatest - x.low};
+    share.rest.low = fmax(row->low_sum - share.own.low, 0);
+    share.rest.high = fmax(row->high_sum - share.own.high, 0);
+    return share;
+}
+
+static bool bound_as(struct interval_pass *p, double sign)
+{
+    for (int64_t r = 0; r < row_count(p); r++) {
+        struct row row = row_at(p, r, sign);
+        for (int64_t k = 0; k < row.size; k++) {
+            struct share share = share_at(p, &row, k, sign);
+            double most = share.own.high + share.rest.low;
+            struct span y = {share.own.low / (share.own.low + share.rest.high),
+                             most > 1e-290 ? share.own.high / most : 1};
+            double error =
+                (double)REAL_EPSILON * (32 + 4 * fmin(share.below, 800)) + (double)row.size * DBL_EPSILON;
+            y.low = isnan(y.low) ? 0 : fmax(y.low * (1 - error) - (double)REAL_MIN, 0);
+            y.high = fmin(y.high * (1 + error) + (double)REAL_MIN, 1 + 64 * (double)REAL_EPSILON);
+            interval_store(&p->outputs[0], row.start + k * row.stride, y, 0);
+        }
+    }
+    return true;
+}
+
+static bool bound_softmax(struct interval_pass *p)
+{
+    return bound_as(p, 1);
+}
+
+static bool bound_softmin(struct interval_pass *p)
+{
+    return bound_as(p, -1);
+}
+
+/* dx = y (dy - Σ y dy), the sum being a mean of dy. */
+static bool bound_gradient(struct interval_pass *p, double sign)
+{
+    const struct interval_tensor *dx = &p->input_gradients[0], *dy = &p->output_gradients[0];
+    for (int64_t r = 0; dx->low.data && r < row_count(p); r++) {
+        struct row row = row_at(p, r, sign);
+        struct span all = {INFINITY, -INFINITY};
+        for (int64_t k = 0; k < row.size; k++) {
+            struct span one = span_at(dy, row.start + k * row.stride);
+            all = (struct span){fmin(all.low, one.low), fmax(all.high, one.high)};
+        }
+        double error = ((double)REAL_EPSILON * 64 + (double)row.size * DBL_EPSILON) * span_magnitude(all);
+        for (int64_t k = 0; k < row.size; k++) {
+            int64_t i = row.start + k * row.stride;
+            struct span d = span_multiply(span_at(&p->outputs[0], i), span_subtract(span_at(dy, i), all));
+            interval_store(dx, i, sign > 0 ? d : (struct span){-d.high, -d.low}, error + (double)REAL_MIN);
+        }
+    }
+    return true;
+}
+
+static bool bound_softmax_backward(struct interval_pass *p)
+{
+    return bound_gradient(p, 1);
+}
+
+static bool bound_softmin_backward(struct interval_pass *p)
+{
+    return bound_gradient(p, -1);
+}
+
+static bool bound_log_softmax(struct interval_pass *p)
+{
+    for (int64_t r = 0; r < row_count(p); r++) {
+        struct row row = row_at(p, r, 1);
+        for (int64_t k = 0; k < row.size; k++) {
+            int64_t i = row.start + k * row.stride;
+            struct share share = share_at(p, &row, k, 1);
+            struct span x = span_at(&p->inputs[0], i);
+            double most = share.own.high + share.rest.low;
+            struct span y = {x.low - row.greatest - log(share.own.low + share.rest.high),
+                             most > 1e-290 ? fmin(x.high - row.greatest - log(most), 0) : 0};
+            if (share.own.low + share.rest.high < 1e-290)
+                y.low = x.low - row.greatest - log((double)row.size);
+            double error = (double)REAL_EPSILON * 16 * (1 + share.below + log((double)row.size)) +
+                           (double)row.size * DBL_EPSILON;
+            interval_store(&p->outputs[0], i, y, error);
+        }
+    }
+    return true;
+}
+
+/* dx = dy - exp(y) Σ dy */
+static bool bound_log_softmax_backward(struct interval_pass *p)
+{
+    const struct interval_tensor *dx = &p->input_gradients[0], *dy = &p->output_gradients[0];
+    for (int64_t r = 0; dx->low.data && r < row_count(p); r++) {
+        struct row row = row_at(p, r, 1);
+        struct span sum = {0, 0};
+        double size = 0;
+        for (int64_t k = 0; k < row.size; k++) {
+            sum = span_add(sum, span_at(dy, row.start + k * row.stride));
+            size += span_magnitude(span_at(dy, row.start + k * row.stride));
+        }
+        double error = ((double)REAL_EPSILON * 64 + (double)row.size * DBL_EPSILON) * size;
+        for (int64_t k = 0; k < row.size; k++) {
+            int64_t i = row.start + k * row.stride;
+            struct span y = span_at(&p->outputs[0], i), share = {exp(y.low), fmin(exp(y.high), 1.0001)};
+            interval_store(dx, i, span_subtract(span_at(dy, i), span_multiply(share, sum)),
+                           error + (double)REAL_MIN);
+        }
+    }
+    return true;
+}
+
+static const struct layer_bounds bounds = {.forward = bound_softmax, .backward = bound_softmax_backward};
+
 LAYER_OPS(Softmax) = {
     .type = {"Softmax", "torch.nn.Softmax", "exp(x) / sum of exp(x) over dim", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -278,7 +444,11 @@ LAYER_OPS(Softmax) = {
     .backward = softmax_backward,
     .unread = LAYER_UNREAD_INPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };
+
+static const struct layer_bounds softmin_bounds = {.forward = bound_softmin,
+                                                   .backward = bound_softmin_backward};
 
 LAYER_OPS(Softmin) = {
     .type = {"Softmin", "torch.nn.Softmin", "exp(-x) / sum of exp(-x) over dim", .minimum_inputs = 1,
@@ -289,7 +459,11 @@ LAYER_OPS(Softmin) = {
     .backward = softmin_backward,
     .unread = LAYER_UNREAD_INPUTS,
     .explain = explain_softmin,
+    .bounds = &softmin_bounds,
 };
+
+static const struct layer_bounds log_bounds = {.forward = bound_log_softmax,
+                                               .backward = bound_log_softmax_backward};
 
 LAYER_OPS(LogSoftmax) = {
     .type = {"LogSoftmax", "torch.nn.LogSoftmax", "x - log of the sum of exp(x) over dim",
@@ -300,4 +474,5 @@ LAYER_OPS(LogSoftmax) = {
     .backward = log_softmax_backward,
     .unread = LAYER_UNREAD_INPUTS,
     .explain = explain,
+    .bounds = &log_bounds,
 };

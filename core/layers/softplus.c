@@ -2,6 +2,7 @@
  * y' = 1 / (1 + exp(-beta x)). */
 #include "core/layers/kinks.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 struct softplus {
     double beta;
@@ -47,6 +48,23 @@ static uint64_t switches(const struct layer_pass *pass)
     return kinks_at(pass, bend, bend);
 }
 
+/* Around where it is continued by x, with a step. */
+static int turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    const struct softplus *attribute = attributes_of_type;
+    (void)derivative;
+    points[0] = attribute->threshold / attribute->beta;
+    points[1] = points[0] * (1 - 4 * DBL_EPSILON);
+    points[2] = points[0] * (1 + 4 * DBL_EPSILON);
+    return 3;
+}
+
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward,
+                                           .turns = turns,
+                                           .of_result = 16,
+                                           .of_gradient = 16};
+
 LAYER_OPS(Softplus) = {
     .type = {"Softplus", "torch.nn.Softplus", "log(1 + exp(beta x)) / beta", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -57,4 +75,5 @@ LAYER_OPS(Softplus) = {
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .switches = switches,
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

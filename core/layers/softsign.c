@@ -1,5 +1,6 @@
 /* y = x / (1 + |x|), y' = 1 / (1 + |x|)². */
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 static real derivative(real x)
 {
@@ -24,6 +25,13 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * derivative(x[i]);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward,
+                                           .turns = interval_turn_at_zero,
+                                           .of_result = 8,
+                                           .least = -1,
+                                           .greatest = 1};
+
 LAYER_OPS(Softsign) = {
     .type = {"Softsign", "torch.nn.Softsign", "x / (1 + |x|)", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -32,4 +40,5 @@ LAYER_OPS(Softsign) = {
     .switches = kink_at_zero, /* of the derivative */
     .activation = &(const struct layer_activation){.saturates = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

@@ -1,5 +1,6 @@
 /* √x with y' = 1 / (2 y), and 1/√x with y' = -y³ / 2. */
 #include "core/layers/explain.h"
+#include "core/real/interval.h"
 
 static void sqrt_forward(const struct layer_pass *pass)
 {
@@ -62,6 +63,11 @@ static bool rsqrt_explain(const struct layer_pass *pass, const struct layer_plac
     return explain_say(cause, "1/sqrt(%.6g): no number, below 0", x);
 }
 
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward,
+                                           .turns = interval_turn_at_zero,
+                                           .has_domain = true};
+
 LAYER_OPS(Sqrt) = {
     .type = {"Sqrt", "torch.sqrt", "√x", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -69,6 +75,7 @@ LAYER_OPS(Sqrt) = {
     .backward = sqrt_backward,
     .unread = LAYER_UNREAD_INPUTS,
     .explain = sqrt_explain,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Rsqrt) = {
@@ -78,4 +85,5 @@ LAYER_OPS(Rsqrt) = {
     .backward = rsqrt_backward,
     .unread = LAYER_UNREAD_INPUTS,
     .explain = rsqrt_explain,
+    .bounds = &bounds,
 };

@@ -1,6 +1,7 @@
 /* Sums and means over dimensions. */
 #include "core/layers/explain.h"
 #include "core/layers/reduce.h"
+#include "core/real/interval.h"
 
 static void forward(const struct layer_pass *pass, double divisor)
 {
@@ -52,6 +53,9 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
                                            &(struct explain_factor){"input", &pass->inputs[0], 0, 1});
 }
 
+static const struct layer_bounds bounds = {
+    .forward = interval_monotone_forward, .backward = interval_linear_backward, .terms = interval_no_terms};
+
 LAYER_OPS(Sum) = {
     .type = {"Sum", "torch.sum", "sum of x over dim", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = reduction_attributes},
@@ -61,6 +65,7 @@ LAYER_OPS(Sum) = {
     .backward = sum_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };
 
 LAYER_OPS(Mean) = {
@@ -72,4 +77,5 @@ LAYER_OPS(Mean) = {
     .backward = mean_backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

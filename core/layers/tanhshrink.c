@@ -1,6 +1,7 @@
 /* y = x - tanh x, y' = tanh² x. */
 #include "core/layer.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 
 static real square(real x)
 {
@@ -24,6 +25,13 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * square(real_tanh(x[i]));
 }
 
+static const struct layer_bounds bounds = {.forward = interval_curve_forward,
+                                           .backward = interval_curve_backward,
+                                           .turns = interval_turn_at_zero,
+                                           .of_result = 8,
+                                           .of_input = 8,
+                                           .of_gradient = 16};
+
 LAYER_OPS(Tanhshrink) = {
     .type = {"Tanhshrink", "torch.nn.Tanhshrink", "x - tanh(x)", .minimum_inputs = 1, .maximum_inputs = 1},
     .shape = layer_shape_same,
@@ -31,4 +39,5 @@ LAYER_OPS(Tanhshrink) = {
     .backward = backward,
     .activation = &(const struct layer_activation){.greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

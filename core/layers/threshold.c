@@ -1,5 +1,6 @@
 /* x where it is above a threshold, a value elsewhere. */
 #include "core/layers/kinks.h"
+#include "core/real/interval.h"
 
 struct threshold {
     double threshold;
@@ -41,6 +42,17 @@ static uint64_t switches(const struct layer_pass *pass)
     return kinks_at(pass, attribute->threshold, attribute->threshold);
 }
 
+static int turns(const void *attributes_of_type, bool derivative, double *points)
+{
+    const struct threshold *attribute = attributes_of_type;
+    (void)derivative;
+    points[0] = attribute->threshold;
+    return 1;
+}
+
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = turns};
+
 LAYER_OPS(Threshold) = {
     .type = {"Threshold", "torch.nn.Threshold", "x where x > threshold, value elsewhere", .minimum_inputs = 1,
              .maximum_inputs = 1, .attributes = attributes},
@@ -51,4 +63,5 @@ LAYER_OPS(Threshold) = {
     .switches = switches,
     .activation = &(const struct layer_activation){.dies = true, .greatest_derivative = 1},
     .unread = LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

@@ -2,6 +2,7 @@
  * taps: 1 (nearest), 2 (linear) or 4 (cubic). The dimensions follow one another, those that shrink most
  * first, so that nothing between is larger than the input or the output. */
 #include "core/layer.h"
+#include "core/real/interval.h"
 #include "core/real/real.h"
 
 #include <string.h>
@@ -396,6 +397,43 @@ static void backward(const struct layer_pass *pass)
     }
 }
 
+/* Of outputs that an element may be a part of. */
+static double terms(const struct interval_pass *p)
+{
+    const struct stability_shape *x = &p->inputs[0].low.shape, *y = &p->outputs[0].low.shape;
+    double count = 1;
+    for (int d = 2; d < x->rank; d++)
+        count *= 8 * (ceil((double)y->sizes[d] / fmax((double)x->sizes[d], 1)) + 1);
+    return count;
+}
+
+static bool is_monotone(const struct interval_pass *p)
+{
+    return ((const struct upsample *)p->pass.attributes)->mode != BICUBIC;
+}
+
+/* In one dimension the magnitudes of a cubic's four weights add up to at most 11/8. */
+static bool bound_forward(struct interval_pass *p)
+{
+    double most = 1.375 * 1.375 * 1.001 * interval_magnitude(&p->inputs[0]);
+    if (is_monotone(p))
+        return interval_monotone_forward(p);
+    interval_fill(&p->outputs[0], -most, most);
+    return true;
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    double most = terms(p) * 1.001 * interval_magnitude(&p->output_gradients[0]);
+    if (is_monotone(p))
+        return interval_linear_backward(p);
+    interval_fill(&p->input_gradients[0], -most, most);
+    return true;
+}
+
+static const struct layer_bounds bounds = {
+    .forward = bound_forward, .backward = bound_backward, .terms = terms};
+
 LAYER_OPS(Upsample) = {
     .type = {.type = "Upsample",
              .torch = "torch.nn.Upsample",
@@ -408,4 +446,5 @@ LAYER_OPS(Upsample) = {
     .forward = forward,
     .backward = backward,
     .unread = LAYER_UNREAD_INPUTS | LAYER_UNREAD_OUTPUTS,
+    .bounds = &bounds,
 };

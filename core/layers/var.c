@@ -2,6 +2,7 @@
  * divisor; y' = 2 (x - mean) / divisor. In two passes: the mean first. */
 #include "core/layers/explain.h"
 #include "core/layers/reduce.h"
+#include "core/real/interval.h"
 
 struct variance {
     struct reduction reduction;
@@ -115,6 +116,39 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
                        fabs(x));
 }
 
+/* Of numbers in [low, high] the population's variance is at most (high - low)² / 4 (Popoviciu). */
+static bool bound_forward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    struct span x = span_of(&p->inputs[0]);
+    if (!interval_low_pass(p, &pass))
+        return false;
+    double size = (double)reduction_size(&pass), divisor = divisor_of(&pass), width = x.high - x.low;
+    double most = width * width / 4 * size / divisor * (1 + 1e-5);
+    p->failing |= divisor == 0;
+    if (divisor == 0)
+        most = INFINITY;
+    for (int64_t i = 0; i < p->outputs[0].low.count; i++)
+        interval_store(&p->outputs[0], i, (struct span){0, most}, 0);
+    return true;
+}
+
+static bool bound_backward(struct interval_pass *p)
+{
+    struct layer_pass pass;
+    struct span x = span_of(&p->inputs[0]);
+    if (!interval_low_pass(p, &pass))
+        return false;
+    double divisor = divisor_of(&pass), most = 2 / divisor * (x.high - x.low) * (1 + 1e-5);
+    if (divisor == 0 || span_magnitude(span_of(&p->output_gradients[0])) * 2 / divisor > (double)REAL_MAX) {
+        interval_give_up(p, true);
+        return true;
+    }
+    return reduction_bound_gradient(p, (struct span){-most, most});
+}
+
+static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
+
 LAYER_OPS(Var) = {
     .type = {"Var", "torch.var", "variance over dim", .minimum_inputs = 1, .maximum_inputs = 1,
              .attributes = attributes},
@@ -124,4 +158,5 @@ LAYER_OPS(Var) = {
     .backward = backward,
     .unread = LAYER_UNREAD_OUTPUTS,
     .explain = explain,
+    .bounds = &bounds,
 };

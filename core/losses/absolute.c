@@ -54,6 +54,11 @@ static bool l1_explain(const struct loss_pass *pass, const struct layer_place *p
     return explain_pairs(pass, place, l1_term, "|x - t|", cause);
 }
 
+static bool l1_bounds(struct loss_intervals *l)
+{
+    return bound_pairs(l, reduction_divisor(&l->pass, l->inputs[0].low.count), l1_term, l1_derivative);
+}
+
 LOSS_OPS(L1Loss) = {
     .type = {.type = "L1Loss",
              .torch = "torch.nn.L1Loss",
@@ -66,6 +71,7 @@ LOSS_OPS(L1Loss) = {
     .backward = l1_backward,
     .switches = l1_switches,
     .explain = l1_explain,
+    .bounds = l1_bounds,
 };
 
 /* ---- quadratic near 0 ---- */
@@ -130,6 +136,12 @@ static bool smooth_l1_explain(const struct loss_pass *pass, const struct layer_p
     return explain_pairs(pass, place, smooth_l1_term, "the smooth |x - t|", cause);
 }
 
+static bool smooth_l1_bounds(struct loss_intervals *l)
+{
+    return bound_pairs(l, reduction_divisor(&l->pass, l->inputs[0].low.count), smooth_l1_term,
+                       smooth_l1_derivative);
+}
+
 LOSS_OPS(SmoothL1Loss) = {
     .type = {.type = "SmoothL1Loss",
              .torch = "torch.nn.SmoothL1Loss",
@@ -142,6 +154,7 @@ LOSS_OPS(SmoothL1Loss) = {
     .backward = smooth_l1_backward,
     .switches = smooth_l1_switches,
     .explain = smooth_l1_explain,
+    .bounds = smooth_l1_bounds,
 };
 
 /* ---- HuberLoss ---- */
@@ -198,6 +211,11 @@ static bool huber_explain(const struct loss_pass *pass, const struct layer_place
     return explain_pairs(pass, place, huber_term, "the loss of x - t", cause);
 }
 
+static bool huber_bounds(struct loss_intervals *l)
+{
+    return bound_pairs(l, reduction_divisor(&l->pass, l->inputs[0].low.count), huber_term, huber_derivative);
+}
+
 LOSS_OPS(HuberLoss) = {
     .type = {.type = "HuberLoss",
              .torch = "torch.nn.HuberLoss",
@@ -210,4 +228,5 @@ LOSS_OPS(HuberLoss) = {
     .backward = huber_backward,
     .switches = huber_switches,
     .explain = huber_explain,
+    .bounds = huber_bounds,
 };

@@ -114,6 +114,53 @@ __attribute__((always_inline)) static inline void derive(const struct loss_pass 
         }
 }
 
+/* Weights and targets of which a loss is convex. */
+static bool is_convex(const struct loss_pass *pass)
+{
+    bool convex = true;
+    struct weighted w;
+    for (bool more = weighted_first(&w, pass); more; more = broadcast_next(&w.walk))
+        for (int64_t i = 0; i < w.walk.row; i++) {
+            real t = ((const real *)pass->target.data)[w.walk.whole + i];
+            convex &= t >= 0 && t <= 1 && weight_at(&w, i) >= 0 && positive_at(&w, i) >= 0;
+        }
+    return convex;
+}
+
+static bool bound_weighted(struct loss_intervals *l, weighted_function *term, weighted_function *derivative)
+{
+    struct loss_pass pass = l->pass;
+    const struct interval_tensor *dx = &l->input_gradients[0];
+    struct span sum = {0, 0};
+    struct weighted w;
+    pass.inputs = &l->inputs[0].low;
+    double divisor = reduction_divisor(&pass, pass.inputs[0].count);
+    bool convex = is_convex(&pass);
+    for (bool more = weighted_first(&w, &pass); more; more = broadcast_next(&w.walk))
+        for (int64_t i = 0; i < w.walk.row; i++) {
+            int64_t k = w.walk.whole + i;
+            struct span x = span_at(&l->inputs[0], k);
+            real t = ((const real *)pass.target.data)[k], positive = positive_at(&w, i);
+            double weight = (double)weight_at(&w, i), scale = weight / divisor;
+            double slope = (double)derivative((real)x.low, t, positive);
+            double last = (double)derivative((real)x.high, t, positive);
+            double size = fabs(slope) + fabs(last) + (1 + fabs((double)positive)) * (1 + fabs((double)t));
+            struct span one = bound_term((double)term((real)x.low, t, positive),
+                                         (double)term((real)x.high, t, positive), slope, x);
+            struct span d = {fmin(slope, last) * scale, fmax(slope, last) * scale};
+            sum = span_add(sum, (struct span){one.low * weight, one.high * weight});
+            if (dx->low.data)
+                interval_store(dx, k, convex ? d : (struct span){-INFINITY, INFINITY},
+                               isnan(slope) || isnan(last)
+                                   ? NAN
+                                   : 16 * (double)REAL_EPSILON * size * fabs(scale) + (double)REAL_MIN);
+        }
+    double error = (double)pass.inputs[0].count * DBL_EPSILON * span_magnitude(sum);
+    l->low = convex ? (sum.low - error) / divisor : -INFINITY;
+    l->high = convex ? (sum.high + error) / divisor : INFINITY;
+    return true;
+}
+
 #define WEIGHT_ROW                                                                                         \
     {                                                                                                      \
         "weight", STABILITY_ATTRIBUTE_TENSOR, offsetof(struct bce, weight),                                \
@@ -165,6 +212,11 @@ static bool explain(const struct loss_pass *pass, const struct layer_place *plac
                          "log(x) or log(1 - x) in -(t log x + (1 - t) log(1 - x))", cause);
 }
 
+static bool bounds(struct loss_intervals *l)
+{
+    return bound_weighted(l, term, derivative);
+}
+
 LOSS_OPS(BCELoss) = {
     .type = {.type = "BCELoss",
              .torch = "torch.nn.BCELoss",
@@ -176,6 +228,7 @@ LOSS_OPS(BCELoss) = {
     .forward = forward,
     .backward = backward,
     .explain = explain,
+    .bounds = bounds,
 };
 
 /* ---- BCEWithLogitsLoss ---- */
@@ -223,6 +276,11 @@ static bool explain_logits(const struct loss_pass *pass, const struct layer_plac
     return explain_pairs(pass, place, unweighted_logit_term, "(1 - t) x + log(1 + exp(-x))", cause);
 }
 
+static bool bound_logits(struct loss_intervals *l)
+{
+    return bound_weighted(l, logit_term, logit_derivative);
+}
+
 LOSS_OPS(BCEWithLogitsLoss) = {
     .type = {.type = "BCEWithLogitsLoss",
              .torch = "torch.nn.BCEWithLogitsLoss",
@@ -234,4 +292,5 @@ LOSS_OPS(BCEWithLogitsLoss) = {
     .forward = forward_logits,
     .backward = backward_logits,
     .explain = explain_logits,
+    .bounds = bound_logits,
 };

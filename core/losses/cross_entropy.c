@@ -1,107 +1,13 @@
-/* Classification: CrossEntropyLoss of logits, NLLLoss of their log-softmax.
+/* Classification: CrossEntropyLoss of logits.
  *
  * The input is (C), (N, C) or (N, C, d1, ...), the target class indices of shape (), (N) or (N, d1, ...), or
  * for CrossEntropyLoss class probabilities of the input's shape. With w the class weights, q the target's
  * distribution (one-hot or given, smoothed by label_smoothing) and p = softmax(x), a row's loss is
  * sum_c q_c w_c (-log p_c); its gradient is p_c * sum_k q_k w_k - q_c w_c. */
-#include "core/layers/explain.h"
-#include "core/losses/reduction.h"
+#include "core/losses/classes.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 #include "core/real/sums.h"
-
-struct cross_entropy {
-    struct reduced reduced;
-    const struct stability_tensor *weight; /* (C) or NULL */
-    int64_t ignore_index;
-    double label_smoothing; /* 0 for NLLLoss */
-};
-
-/* Rows of classes: element c of row (n, i) is at (n * classes + c) * inner + i. */
-struct layout {
-    const struct cross_entropy *loss;
-    int64_t classes;
-    int64_t inner;
-    int64_t rows;
-    const real *x;
-    const real *target;
-    const real *weight; /* (C), NULL: all 1 */
-    real weight_sum;
-    bool probabilities;
-};
-
-#define CLASS_ROWS                                                                                       \
-    REDUCTION_ROW,                                                                                       \
-        {"weight", STABILITY_ATTRIBUTE_TENSOR, offsetof(struct cross_entropy, weight), .nullable = true, \
-         .documentation = "a weight for each class; a mean is taken by them"},                           \
-    {                                                                                                    \
-        "ignore_index", STABILITY_ATTRIBUTE_INTEGER, offsetof(struct cross_entropy, ignore_index),       \
-            .number = -100, .documentation = "rows whose target is this index take no part"              \
-    }
-
-/* ---- shapes ---- */
-
-static int class_dimension(const struct stability_shape *x)
-{
-    return x->rank == 1 ? 0 : 1;
-}
-
-static struct stability_shape without_classes(const struct stability_shape *x)
-{
-    struct stability_shape shape = {.rank = x->rank - 1};
-    for (int d = 0, k = 0; d < x->rank; d++)
-        if (d != class_dimension(x))
-            shape.sizes[k++] = x->sizes[d];
-    return shape;
-}
-
-static bool check_weight(struct loss_shapes *s)
-{
-    const struct stability_tensor *weight = ((const struct cross_entropy *)s->attributes)->weight;
-    char text[STABILITY_SHAPE_TEXT];
-    if (!weight || (weight->shape.rank == 1 && weight->shape.sizes[0] == s->classes))
-        return true;
-    return loss_shape_fail(s, "/model/loss/weight",
-                           "weight must have shape (%lld), one for each class, got %s", (long long)s->classes,
-                           stability_shape_text(&weight->shape, text));
-}
-
-static bool shape_of_classes(struct loss_shapes *s)
-{
-    const struct cross_entropy *loss = s->attributes;
-    const struct stability_shape *x = &s->inputs[0];
-    if (x->rank == 0)
-        return loss_shape_fail(s, "/model/loss", "the input must be (C), (N, C) or (N, C, d1, ...), got ()");
-    s->classes = x->sizes[class_dimension(x)];
-    s->ignore_index = loss->ignore_index;
-    s->workspace = loss->weight ? (size_t)s->classes * s->real_size : 0;
-    int64_t exact = s->real_size == sizeof(float) ? 1 << 24 : (int64_t)1 << 53;
-    if (s->classes > exact)
-        return loss_shape_fail(s, "/model/loss", "%lld classes are more than this precision can index, %lld",
-                               (long long)s->classes, (long long)exact);
-    return check_weight(s);
-}
-
-static bool fail_target(struct loss_shapes *s, const char *otherwise)
-{
-    char input[STABILITY_SHAPE_TEXT], expected[STABILITY_SHAPE_TEXT], target[STABILITY_SHAPE_TEXT];
-    struct stability_shape indices = without_classes(&s->inputs[0]);
-    return loss_shape_fail(
-        s, "/data/target", "for an input %s the target must be class indices of shape %s%s, got shape %s",
-        stability_shape_text(&s->inputs[0], input), stability_shape_text(&indices, expected), otherwise,
-        stability_shape_text(&s->target, target));
-}
-
-static bool target_is_indices(struct loss_shapes *s)
-{
-    struct stability_shape indices = without_classes(&s->inputs[0]);
-    s->wants_integers = stability_shape_equal(&indices, &s->target);
-    return s->wants_integers;
-}
-
-static bool shape_nll(struct loss_shapes *s)
-{
-    return shape_of_classes(s) && (target_is_indices(s) || fail_target(s, ""));
-}
 
 static bool shape_cross_entropy(struct loss_shapes *s)
 {
@@ -117,64 +23,6 @@ static bool shape_cross_entropy(struct loss_shapes *s)
         return loss_shape_fail(s, "/model/loss/ignore_index",
                                "ignore_index is an index: it cannot be given with class probabilities");
     return true;
-}
-
-static struct layout layout_of(const struct loss_pass *pass)
-{
-    const struct stability_shape *shape = &pass->inputs[0].shape;
-    struct layout layout = {
-        .loss = pass->attributes,
-        .classes = shape->sizes[class_dimension(shape)],
-        .inner = 1,
-        .x = pass->inputs[0].data,
-        .target = pass->target.data,
-        .probabilities = !pass->target_is_integer,
-    };
-    for (int d = 2; d < shape->rank; d++)
-        layout.inner *= shape->sizes[d];
-    layout.rows = layout.classes ? pass->inputs[0].count / layout.classes : 0;
-    layout.weight_sum = (real)layout.classes;
-    const struct stability_tensor *weight = layout.loss->weight;
-    if (!weight)
-        return layout;
-    real *converted = pass->workspace;
-    stability_convert(weight->dtype, weight->data, REAL_DTYPE, converted, layout.classes);
-    layout.weight = converted;
-    layout.weight_sum = 0;
-    for (int64_t c = 0; c < layout.classes; c++)
-        layout.weight_sum += converted[c];
-    return layout;
-}
-
-/* ---- targets ---- */
-
-static int64_t row_start(const struct layout *l, int64_t row)
-{
-    return row / l->inner * l->classes * l->inner + row % l->inner;
-}
-
-static real class_weight(const struct layout *l, int64_t c)
-{
-    return l->weight ? l->weight[c] : 1;
-}
-
-static bool is_ignored(const struct layout *l, int64_t row)
-{
-    return !l->probabilities && l->target[row] == (real)l->loss->ignore_index;
-}
-
-/* What the sum over rows is divided by: of a mean, the weights of the rows' classes. */
-static double divisor(const struct layout *l)
-{
-    if (l->loss->reduced.reduction == REDUCTION_SUM)
-        return 1;
-    if (l->probabilities)
-        return (double)l->rows;
-    double sum = 0;
-    for (int64_t row = 0; row < l->rows; row++)
-        if (!is_ignored(l, row))
-            sum += (double)class_weight(l, (int64_t)l->target[row]);
-    return sum;
 }
 
 /* q_c w_c of a row with class probabilities; `start` is the row's in the input, whose shape they share. */
@@ -380,16 +228,6 @@ static int64_t told_class(const struct layout *l, int64_t row)
     return l->probabilities ? 0 : (int64_t)l->target[row];
 }
 
-static bool explain_divisor(const struct layout *l, struct layer_cause *cause)
-{
-    if (divisor(l) != 0)
-        return false;
-    return explain_say(cause, "0/0: the mean of no rows%s",
-                       l->rows == 0 ? ""
-                                    : ", or of rows whose classes all have the weight 0; every target may be "
-                                      "ignore_index");
-}
-
 static bool explain_cross_entropy(const struct loss_pass *pass, const struct layer_place *place,
                                   struct layer_cause *cause)
 {
@@ -414,6 +252,51 @@ static bool explain_cross_entropy(const struct loss_pass *pass, const struct lay
     return false;
 }
 
+/* dx = p mass - q w, with p in [0, 1] whatever the input is. */
+static void bound_row(const struct layout *l, int64_t row, real scale, const struct interval_tensor *dx)
+{
+    int64_t start = row_start(l, row);
+    real mass = scaled_mass(l, row, scale);
+    double error = 32 * (double)REAL_EPSILON * fabs((double)mass) + (double)REAL_MIN;
+    for (int64_t c = 0; c < l->classes; c++) {
+        ((real *)dx->low.data)[start + c * l->inner] = mass < 0 ? mass : 0;
+        ((real *)dx->high.data)[start + c * l->inner] = mass < 0 ? 0 : mass;
+    }
+    take_target(l, row, scale, (real *)dx->low.data + start);
+    take_target(l, row, scale, (real *)dx->high.data + start);
+    for (int64_t c = 0; c < l->classes; c++) {
+        int64_t i = start + c * l->inner;
+        interval_store(dx, i, span_at(dx, i),
+                       error + 32 * (double)REAL_EPSILON * span_magnitude(span_at(dx, i)));
+    }
+}
+
+/* -log p is at most the distance from the least to the greatest element plus log(classes). */
+static bool bound_cross_entropy(struct loss_intervals *intervals)
+{
+    struct loss_pass pass = intervals->pass;
+    struct span x = span_of(&intervals->inputs[0]);
+    pass.inputs = &intervals->inputs[0].low;
+    struct layout l = layout_of(&pass);
+    double divided = divisor(&l), most = x.high - x.low, sum = 0;
+    most = most > (double)REAL_MAX ? INFINITY : (most + log((double)l.classes + 1)) * (1 + 1e-5);
+    for (int64_t row = 0; row < l.rows; row++) {
+        sum += fabs((double)scaled_mass(&l, row, 1)) * (1 + 1e-5);
+        if (intervals->input_gradients[0].low.data)
+            bound_row(&l, row, (real)(1 / divided), &intervals->input_gradients[0]);
+    }
+    bool positive = true;
+    for (int64_t c = 0; c < l.classes; c++)
+        positive &= class_weight(&l, c) >= 0;
+    for (int64_t i = 0; l.probabilities && i < pass.target.count; i++)
+        positive &= l.target[i] >= 0;
+    intervals->high = divided == 0 || !positive ? INFINITY : most * sum / fabs(divided);
+    intervals->low = divided == 0 || !positive
+                         ? -INFINITY
+                         : -(1e-3 + 4 * (double)REAL_EPSILON * most) * sum / fabs(divided);
+    return true;
+}
+
 LOSS_OPS(CrossEntropyLoss) = {
     .type = {.type = "CrossEntropyLoss",
              .torch = "torch.nn.CrossEntropyLoss",
@@ -425,73 +308,5 @@ LOSS_OPS(CrossEntropyLoss) = {
     .forward = forward_cross_entropy,
     .backward = backward_cross_entropy,
     .explain = explain_cross_entropy,
-};
-
-/* ---- NLLLoss ---- */
-
-static double forward_nll(const struct loss_pass *pass)
-{
-    struct layout l = layout_of(pass);
-    double sum = 0;
-    for (int64_t row = 0; row < l.rows; row++) {
-        if (is_ignored(&l, row))
-            continue;
-        int64_t target = (int64_t)l.target[row];
-        sum -= (double)(class_weight(&l, target) * l.x[row_start(&l, row) + target * l.inner]);
-    }
-    return sum / divisor(&l);
-}
-
-static void backward_nll(const struct loss_pass *pass)
-{
-    struct layout l = layout_of(pass);
-    real *dx = pass->input_gradients[0].data;
-    real scale = (real)(1 / divisor(&l));
-    for (int64_t i = 0; dx && i < pass->inputs[0].count; i++)
-        dx[i] = 0;
-    for (int64_t row = 0; dx && row < l.rows; row++) {
-        if (is_ignored(&l, row))
-            continue;
-        int64_t target = (int64_t)l.target[row];
-        dx[row_start(&l, row) + target * l.inner] = -class_weight(&l, target) * scale;
-    }
-}
-
-static const struct stability_attribute nll_attributes[] = {CLASS_ROWS, {0}};
-
-static bool explain_nll(const struct loss_pass *pass, const struct layer_place *place,
-                        struct layer_cause *cause)
-{
-    struct layout l = layout_of(pass);
-    if (explain_divisor(&l, cause))
-        return true;
-    if (place->backward)
-        return false;
-    for (int64_t row = 0; row < l.rows; row++) {
-        if (is_ignored(&l, row))
-            continue;
-        int64_t c = (int64_t)l.target[row];
-        real weight = class_weight(&l, c);
-        int64_t at = row_start(&l, row) + c * l.inner;
-        if (isfinite(weight * l.x[at]))
-            continue;
-        double x = explain_operand(cause, "input", &pass->inputs[0], at);
-        return explain_say(
-            cause, "-weight x of row %lld at the target's class %lld, with weight = %.6g and x = %.6g",
-            (long long)row, (long long)c, (double)weight, x);
-    }
-    return false;
-}
-
-LOSS_OPS(NLLLoss) = {
-    .type = {.type = "NLLLoss",
-             .torch = "torch.nn.NLLLoss",
-             .documentation = "negative log-likelihood of class indices: -x at the target's class",
-             .inputs = 1,
-             .attributes = nll_attributes},
-    .attributes_size = sizeof(struct cross_entropy),
-    .shape = shape_nll,
-    .forward = forward_nll,
-    .backward = backward_nll,
-    .explain = explain_nll,
+    .bounds = bound_cross_entropy,
 };

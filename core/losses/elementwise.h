@@ -8,6 +8,7 @@
 #include "core/layers/explain.h"
 #include "core/losses/reduction.h"
 #include "core/real/functions.h"
+#include "core/real/interval.h"
 #include "core/real/sums.h"
 #include "core/real/switches.h"
 
@@ -71,6 +72,42 @@ static inline bool explain_pairs(const struct loss_pass *pass, const struct laye
     return explain_say(cause, "%s%s with x = %.6g and t = %.6g %s",
                        place->backward ? "the derivative of " : "", what, input, target,
                        place->backward ? "is not finite" : how);
+}
+
+/* Bounds of a pair's term that is convex in x, with its derivative: at the ends, and by the tangent. */
+static inline struct span bound_term(double at_low, double at_high, double slope_at_low, struct span x)
+{
+    double most = fmax(at_low, at_high), least = fmin(at_low, at_low + slope_at_low * (x.high - x.low));
+    double error = 16 * (double)REAL_EPSILON * (fabs(at_low) + fabs(at_high) + span_magnitude(x));
+    return (struct span){fmin(least, at_high) - error, most + error};
+}
+
+/* As loss_ops.bounds, for terms that are convex in x: their derivatives grow with it. */
+static inline bool bound_pairs(struct loss_intervals *l, double divisor, pair_function *term,
+                               pair_function *derivative)
+{
+    const void *attributes = l->pass.attributes;
+    const real *target = l->pass.target.data;
+    const struct interval_tensor *dx = &l->input_gradients[0];
+    real scale = (real)(1 / divisor);
+    struct span sum = {0, 0};
+    for (int64_t i = 0; i < l->inputs[0].low.count; i++) {
+        struct span x = span_at(&l->inputs[0], i);
+        real t = target[i], low = (real)x.low, high = (real)x.high;
+        double slope = (double)derivative(attributes, low, t), last = (double)derivative(attributes, high, t);
+        double error =
+            16 * (double)REAL_EPSILON * (fabs(slope) + fabs(last) + fabs((double)t)) * (double)scale;
+        sum = span_add(
+            sum, bound_term((double)term(attributes, low, t), (double)term(attributes, high, t), slope, x));
+        if (dx->low.data)
+            interval_store(
+                dx, i, (struct span){fmin(slope, last) * (double)scale, fmax(slope, last) * (double)scale},
+                isnan(slope) || isnan(last) ? NAN : error + (double)REAL_MIN);
+    }
+    double error = (double)l->inputs[0].low.count * DBL_EPSILON * span_magnitude(sum);
+    l->low = (sum.low - error) / divisor;
+    l->high = (sum.high + error) / divisor;
+    return true;
 }
 
 __attribute__((always_inline)) static inline uint64_t switches_of_pairs(const struct loss_pass *pass,

@@ -21,10 +21,9 @@ static real derivative(const void *attributes, real x, real t)
     return ((const struct kl_div *)attributes)->log_target ? -real_exp(t) : -t;
 }
 
-static double divisor(const struct loss_pass *pass)
+static double divisor(const struct loss_pass *pass, const struct tensor *x)
 {
     const struct kl_div *kl_div = pass->attributes;
-    const struct tensor *x = &pass->inputs[0];
     if (kl_div->reduced.reduction == REDUCTION_BATCHMEAN)
         return x->shape.rank > 0 ? (double)x->shape.sizes[0] : 1;
     return reduction_divisor(pass, x->count);
@@ -32,12 +31,12 @@ static double divisor(const struct loss_pass *pass)
 
 static double forward(const struct loss_pass *pass)
 {
-    return sum_of_pairs(pass, term) / divisor(pass);
+    return sum_of_pairs(pass, term) / divisor(pass, &pass->inputs[0]);
 }
 
 static void backward(const struct loss_pass *pass)
 {
-    derive_pairs(pass, divisor(pass), derivative);
+    derive_pairs(pass, divisor(pass, &pass->inputs[0]), derivative);
 }
 
 static const struct stability_attribute attributes[] = {
@@ -56,6 +55,11 @@ static bool explain(const struct loss_pass *pass, const struct layer_place *plac
         ((const struct kl_div *)pass->attributes)->log_target ? "exp(t) (t - x)" : "t (log t - x)", cause);
 }
 
+static bool bounds(struct loss_intervals *l)
+{
+    return bound_pairs(l, divisor(&l->pass, &l->inputs[0].low), term, derivative);
+}
+
 LOSS_OPS(KLDivLoss) = {
     .type = {.type = "KLDivLoss",
              .torch = "torch.nn.KLDivLoss",
@@ -67,4 +71,5 @@ LOSS_OPS(KLDivLoss) = {
     .forward = forward,
     .backward = backward,
     .explain = explain,
+    .bounds = bounds,
 };

@@ -53,6 +53,11 @@ static bool hinge_explain(const struct loss_pass *pass, const struct layer_place
     return explain_pairs(pass, place, hinge_term, "the hinge of x", cause);
 }
 
+static bool hinge_bounds(struct loss_intervals *l)
+{
+    return bound_pairs(l, reduction_divisor(&l->pass, l->inputs[0].low.count), hinge_term, hinge_derivative);
+}
+
 LOSS_OPS(HingeEmbeddingLoss) = {
     .type = {.type = "HingeEmbeddingLoss",
              .torch = "torch.nn.HingeEmbeddingLoss",
@@ -65,6 +70,7 @@ LOSS_OPS(HingeEmbeddingLoss) = {
     .backward = hinge_backward,
     .switches = hinge_switches,
     .explain = hinge_explain,
+    .bounds = hinge_bounds,
 };
 
 /* ---- SoftMarginLoss --------------------------------------------------------------------------------- *
@@ -101,6 +107,11 @@ static bool soft_explain(const struct loss_pass *pass, const struct layer_place 
     return explain_pairs(pass, place, soft_term, "log(1 + exp(-t x))", cause);
 }
 
+static bool soft_bounds(struct loss_intervals *l)
+{
+    return bound_pairs(l, reduction_divisor(&l->pass, l->inputs[0].low.count), soft_term, soft_derivative);
+}
+
 LOSS_OPS(SoftMarginLoss) = {
     .type = {.type = "SoftMarginLoss",
              .torch = "torch.nn.SoftMarginLoss",
@@ -112,6 +123,7 @@ LOSS_OPS(SoftMarginLoss) = {
     .forward = soft_forward,
     .backward = soft_backward,
     .explain = soft_explain,
+    .bounds = soft_bounds,
 };
 
 /* ---- CosineEmbeddingLoss ---- */
@@ -227,6 +239,28 @@ static const struct stability_attribute cosine_attributes[] = {
     {0},
 };
 
+/* |b| / √(A B) and |a| / A are at most 1 / √A, which is at most 1e6. */
+static bool cosine_bounds(struct loss_intervals *l)
+{
+    struct loss_pass pass = l->pass;
+    struct tensor inputs[] = {l->inputs[0].low, l->inputs[1].low};
+    pass.inputs = inputs;
+    struct vectors vectors = vectors_of(&pass);
+    double margin = ((const struct margin *)pass.attributes)->margin;
+    double divisor = reduction_divisor(&pass, vectors.rows), x = 0;
+    for (int k = 0; k < 2; k++)
+        x = fmax(x, span_magnitude(span_of(&l->inputs[k])));
+    bool known = isfinite(x * x * x * x * (double)vectors.size * (double)vectors.size) && divisor > 0;
+    for (int k = 0; k < 2; k++) {
+        double most = known ? 2.0001e6 / divisor : INFINITY;
+        interval_fill(&l->input_gradients[k], -most, most);
+    }
+    double most = known ? (double)vectors.rows / divisor * (2.001 + fabs(margin)) : INFINITY;
+    l->low = -most;
+    l->high = most;
+    return true;
+}
+
 LOSS_OPS(CosineEmbeddingLoss) = {
     .type = {.type = "CosineEmbeddingLoss",
              .torch = "torch.nn.CosineEmbeddingLoss",
@@ -239,4 +273,5 @@ LOSS_OPS(CosineEmbeddingLoss) = {
     .forward = cosine_forward,
     .backward = cosine_backward,
     .switches = cosine_switches,
+    .bounds = cosine_bounds,
 };

@@ -29,6 +29,11 @@ static bool explain(const struct loss_pass *pass, const struct layer_place *plac
     return explain_pairs(pass, place, term, "(x - t)²", cause);
 }
 
+static bool bounds(struct loss_intervals *l)
+{
+    return bound_pairs(l, reduction_divisor(&l->pass, l->inputs[0].low.count), term, derivative);
+}
+
 LOSS_OPS(MSELoss) = {
     .type = {.type = "MSELoss",
              .torch = "torch.nn.MSELoss",
@@ -40,4 +45,5 @@ LOSS_OPS(MSELoss) = {
     .forward = forward,
     .backward = backward,
     .explain = explain,
+    .bounds = bounds,
 };

@@ -57,6 +57,20 @@ static bool explain(const struct loss_pass *pass, const struct layer_place *plac
                          cause);
 }
 
+/* Of negative counts the loss of a rate is not convex. */
+static bool bounds(struct loss_intervals *l)
+{
+    const struct poisson_nll *loss = l->pass.attributes;
+    bool convex = true;
+    for (int64_t i = 0; i < l->pass.target.count; i++)
+        convex &= loss->log_input || ((const real *)l->pass.target.data)[i] >= 0;
+    if (!bound_pairs(l, reduction_divisor(&l->pass, l->inputs[0].low.count), term, derivative))
+        return false;
+    l->low = convex ? l->low : -INFINITY;
+    l->high = convex ? l->high : INFINITY;
+    return true;
+}
+
 LOSS_OPS(PoissonNLLLoss) = {
     .type = {.type = "PoissonNLLLoss",
              .torch = "torch.nn.PoissonNLLLoss",
@@ -68,4 +82,5 @@ LOSS_OPS(PoissonNLLLoss) = {
     .forward = forward,
     .backward = backward,
     .explain = explain,
+    .bounds = bounds,
 };

@@ -1,5 +1,6 @@
 /* One variant's kernels, gathered. */
 #include "core/kernels.h"
+#include "core/real/interval.h"
 #include "core/real/passes.h"
 #include "core/real/real.h"
 
@@ -46,4 +47,8 @@ const struct kernels VARIANT(kernels) = {
     .square_distance = VARIANT(square_distance),
     .multiply = VARIANT(multiply),
     .clamp = VARIANT(clamp),
+    .load_interval = interval_load,
+    .fill_interval = interval_fill,
+    .add_interval = interval_add,
+    .settle_interval = interval_settle,
 };
