@@ -2,7 +2,7 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
         cmake ninja-build gcc libc6-dev pkg-config libmicrohttpd-dev libgnutls28-dev libjansson-dev libopenblas-pthread-dev \
-        zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev \
+        zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev libjs-chart.js \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .

@@ -1,0 +1,20 @@
+# Writes a C file that holds the page's files, as server/web/assets.h declares them.
+#
+#   cmake "-DFILES=name=path;…" -DOUTPUT=… -P embed_assets.cmake
+set(media_html "text/html; charset=utf-8")
+set(media_css "text/css; charset=utf-8")
+set(media_js "text/javascript; charset=utf-8")
+set(text "#include \"server/web/assets.h\"\n\n")
+set(rows "")
+set(count 0)
+foreach(entry ${FILES})
+    string(REGEX MATCH "^([^=]+)=(.+)$" matched "${entry}")
+    set(name ${CMAKE_MATCH_1})
+    file(READ ${CMAKE_MATCH_2} hexadecimal HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${hexadecimal}")
+    string(REGEX REPLACE "^.*\\.([a-z]+)$" "\\1" extension ${name})
+    string(APPEND text "static const unsigned char file_${count}[] = {${bytes}};\n")
+    string(APPEND rows "    {\"${name}\", \"${media_${extension}}\", file_${count}, sizeof(file_${count})},\n")
+    math(EXPR count "${count} + 1")
+endforeach()
+file(WRITE ${OUTPUT} "${text}\nconst struct web_asset web_assets[] = {\n${rows}    {0},\n};\n")
