@@ -297,7 +297,8 @@ static void run_loss(struct propagation *p)
     };
     loss.pass.saved = arena_allocate(&p->scratch, graph->loss_saved);
     loss.pass.workspace = arena_allocate(&p->scratch, graph->loss_workspace);
-    p->failed |= !loss.inputs || !loss.pass.saved || !loss.pass.workspace;
+    if (!loss.inputs || !loss.input_gradients || !loss.pass.saved || !loss.pass.workspace)
+        p->failed = true;
     for (int k = 0; !p->failed && k < count; k++) {
         loss.inputs[k] = r->values[graph->loss_inputs[k]];
         if (loss.input_gradients[k].low.data)

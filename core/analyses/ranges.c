@@ -202,6 +202,14 @@ static const char *how_of(const struct analysis *a, const struct range_operation
                : "its bounds reach beyond the largest float64, 1.8e308";
 }
 
+/* Whether a bound of the operands is the greatest finite number: an operation before may overflow. */
+static bool is_cut(const struct analysis *a, const struct range_operation *operation)
+{
+    double limit =
+        a->trial.graph.kernels->dtype == STABILITY_FLOAT32 ? 0x1.fffffep127 : 0x1.fffffffffffffp1023;
+    return magnitude(operation->operand.low, operation->operand.high) >= limit;
+}
+
 static void add_operation(struct analysis *a, struct stability_result *list,
                           const struct range_operation *operation, const struct observed *observed)
 {
@@ -217,6 +225,7 @@ static void add_operation(struct analysis *a, struct stability_result *list,
     result_text(context, result, "status", status_names[status]);
     result_text(context, result, "how", how_of(a, operation));
     result_text(context, result, "where", operation->safe ? NULL : operation->where);
+    result_boolean(context, result, "follows", is_cut(a, operation));
     add_range(context, result, operation->backward ? "gradient_in" : "input", operation->operand.low,
               operation->operand.high);
     add_range(context, result, operation->backward ? "gradient" : "output", operation->result.low,
@@ -348,7 +357,8 @@ ANALYSIS_OPS(ranges) = {
              "found and run that makes one (witness has the data to post), else possible: how says what the "
              "bounds allow. Each holds where the operations before it give finite numbers; so if all are "
              "proved, "
-             "none arises. float16 and bfloat16 say the same of results that are stored in those formats; "
+             "none arises; follows marks those whose operands are bounded by nothing but that. float16 and "
+             "bfloat16 say the same of results that are stored in those formats; "
              "observed "
              "is what the search's runs showed. Layers in unbounded are of types whose bounds are not known.",
          .source =

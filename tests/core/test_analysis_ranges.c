@@ -207,6 +207,7 @@ static void of_what_fails(void **state)
         assert_string_equal(member(ranges, "status")->text, "witnessed");
         expect_status(failed, "witnessed");
         assert_int_equal(member(failed, "how")->kind, STABILITY_RESULT_TEXT);
+        assert_false(member(failed, "follows")->boolean);
         post_again(member(failed, "witness"), failing[i].types, count, SHAPE(2, 1), failing[i].layer);
         stability_report_free(report);
         builder_free(&b);
