@@ -14,7 +14,7 @@
 
 #define SESSIONS 8 /* connections of one process */
 #define MOST_VALUES 16
-#define LEAST_DELAY 0.1 /* seconds between attempts to connect */
+#define LEAST_DELAY 0.1 /* seconds between attempts to connect, from the second failure on */
 #define MOST_DELAY 5.0
 #define CONNECT_SECONDS 5.0
 
@@ -36,8 +36,8 @@ struct backend {
     pthread_cond_t released;
     struct store_session sessions[SESSIONS];
     int generation;  /* grows when a connection broke: older ones are then suspect */
-    double delay;    /* seconds that the next failure to connect keeps others from trying */
-    double retry_at; /* clock_seconds() */
+    int failures;    /* to connect, one after the other */
+    double retry_at; /* clock_seconds() before which nobody tries to connect */
 };
 
 static void log_notice(void *context, const char *message)
@@ -262,11 +262,14 @@ static struct store_session *find_free(struct backend *backend)
     return found;
 }
 
-/* The mutex is locked. */
+/* The mutex is locked. One failure may have been bad luck. */
 static void note_connecting(struct backend *backend, bool connected)
 {
-    backend->delay = connected ? 0 : fmin(fmax(backend->delay * 2, LEAST_DELAY), MOST_DELAY);
-    backend->retry_at = clock_seconds() + backend->delay;
+    backend->failures = connected ? 0 : backend->failures + 1;
+    backend->retry_at = clock_seconds();
+    if (backend->failures > 1) {
+        backend->retry_at += fmin(ldexp(LEAST_DELAY, backend->failures - 2), MOST_DELAY);
+    }
 }
 
 static void give_back(struct backend *backend, struct store_session *session)
@@ -353,7 +356,7 @@ static void *open_backend(const char *url, int64_t memory_limit, struct stabilit
 const struct store_ops store_postgresql = {
     .schemes = schemes,
     .name = "PostgreSQL",
-    .attempts = 2,
+    .attempts = 3,
     .migrations = postgresql_migrations,
     .begin = "BEGIN",
     .lock = "SELECT pg_advisory_xact_lock(7218400145912063829)",

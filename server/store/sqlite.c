@@ -133,12 +133,16 @@ static void *open_session(const char *url, int64_t memory_limit, struct stabilit
     return session;
 }
 
+/* Where there was no memory to roll a transaction back, that is still to be done. */
 static struct store_session *acquire(void *backend, struct stability_error *error)
 {
     struct store_session *session = backend;
-    (void)error;
     pthread_mutex_lock(&session->mutex);
-    return session;
+    if (sqlite3_get_autocommit(session->database) || script(session, "ROLLBACK", error)) {
+        return session;
+    }
+    pthread_mutex_unlock(&session->mutex);
+    return NULL;
 }
 
 static void release(void *backend, struct store_session *session)
