@@ -377,13 +377,27 @@ bool jacobian_measure(struct jacobian *jacobian, struct jacobian_context *contex
     return done;
 }
 
+/* Matrices or Krylov spaces of `samples` Jacobians that big. */
+static double work_bytes(double rows, double columns, double samples,
+                         const struct jacobian_settings *settings)
+{
+    double least = fmin(rows, columns), limit = fmin((double)settings->iterations, least);
+    double one = sizeof(double) * rows * columns;
+    if (fits((int64_t)rows, (int64_t)columns, settings))
+        return fmax(fmin(samples * one, matrix_budget), one) + one + 64 * (rows + columns);
+    return samples * ((limit + 1) * sizeof(double) * least + 64 * limit) + 16 * (rows + columns);
+}
+
 double jacobian_bytes(const struct graph *graph, int from, int to, const struct jacobian_settings *settings,
                       struct arena *arena)
 {
-    double inputs = (double)graph->values[from].count, outputs = (double)graph->values[to].count;
-    double least = fmin(inputs, outputs), limit = fmin((double)settings->iterations, least);
-    double matrices = 3 * fmin(matrix_budget, sizeof(double) * inputs * outputs);
-    double spaces = (limit + 1) * sizeof(double) * least + 64 * limit * (double)settings->samples;
+    const struct graph_value *input = &graph->values[from], *output = &graph->values[to];
+    double inputs = (double)input->count, outputs = (double)output->count;
+    double samples = input->shape.rank > 0 ? fmax((double)input->shape.sizes[0], 1) : 1;
+    double taken = fmin(samples, (double)settings->samples);
+    /* Whether samples depend on each other is not known yet. */
+    double work = fmax(work_bytes(inputs, outputs, 1, settings),
+                       work_bytes(inputs / samples, outputs / samples, taken, settings));
     double segment = segment_bytes(graph, from, to, arena);
-    return segment < 0 ? -1 : segment + sizeof(double) * (4 * outputs + 3 * inputs) + fmax(matrices, spaces);
+    return segment < 0 ? -1 : segment + sizeof(double) * (2 * outputs + inputs) + work;
 }

@@ -208,14 +208,15 @@ bool segment_open(struct segment *s, const struct run *run, int from, int to, st
     s->extrapolation =
         (struct extrapolation){.count = run->graph->values[to].count, .context = s, .evaluate = evaluate};
     bool *behind;
-    if (take_tables(s, &behind) && extrapolation_open(&s->extrapolation, &s->arena)) {
+    bool done = take_tables(s, &behind) && extrapolation_open(&s->extrapolation, &s->arena);
+    if (done) {
         segment_mark(run->graph, from, to, s->active, behind);
         for (int i = 0; i < run->graph->node_count; i++)
             if (segment_has(run->graph, i, s->active))
                 s->nodes[s->node_count++] = i;
         s->block = aligned_alloc(64, (size_t)block_bytes(run->graph, s->active, from, to) + 64);
     }
-    if (!s->block)
+    if (!done || !s->block)
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a Jacobian");
     wire(s, (char *)s->block);
     s->switches = shift(s, NULL, 0);
