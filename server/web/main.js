@@ -166,6 +166,7 @@ function listen() {
     });
   }
   addEventListener('hashchange', showLinked);
+  addEventListener('unhandledrejection', (event) => complain(event.reason));
   find('token').onchange = () => { list(); offerAnalysesOnce(); };
 }
 

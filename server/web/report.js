@@ -64,7 +64,7 @@ const analysesOf = (report) => Object.entries(report.analyses || {}).filter(([na
 
 /** The verdict in a line. */
 export const verdict = (report) => element('p', { class: `verdict ${report.verdict}` },
-  element('strong', {}, report.verdict), report.summary ? `: ${counted(report.summary.findings)}` : `: gradients are ${report.level}`);
+  element('strong', {}, report.verdict), report.findings ? `: ${counted(report.summary.findings)}` : `: gradients are ${report.level}`);
 
 const summary = (report) => facts(Object.entries(report.summary).filter(([name]) => name !== 'findings').map(([name, value]) => [name.replaceAll('_', ' '), value]));
 

@@ -76,6 +76,9 @@ export async function run(path, request, save, tell, started) {
   started(() => send('DELETE', `/v1/jobs/${id}`));
   while (!['succeeded', 'failed', 'cancelled'].includes(job.state)) job = await follow(id, tell);
   if (job.state === 'cancelled') return null;
-  if (job.state === 'failed') throw new Problem(job.status, job.error || {});
+  if (job.state === 'failed') {
+    job = await get(`/v1/jobs/${id}`); // with the problem, which events leave out
+    throw new Problem(job.status, job.error);
+  }
   return { report: await get(`/v1/jobs/${id}/result`), id, saved: job.report };
 }
