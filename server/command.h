@@ -12,6 +12,7 @@ enum command_status {
 int command_serve(int count, char *const *arguments);
 int command_check(int count, char *const *arguments);
 int command_healthcheck(int count, char *const *arguments);
+int command_completion(int count, char *const *arguments);
 int command_version(int count, char *const *arguments);
 
 #endif

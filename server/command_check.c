@@ -1,5 +1,8 @@
 #include "server/command.h"
 #include "server/diagnosis.h"
+#include "server/file_watch.h"
+#include "server/paint.h"
+#include "server/progress_line.h"
 #include "server/usage.h"
 
 #include <stability/stability.h>
@@ -7,8 +10,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PIECE 65536
+#define CLEAR_SCREEN "\x1b[H\x1b[2J\x1b[3J"
 
 static bool read_stream(FILE *stream, const char *name, struct buffer *body, struct stability_error *error)
 {
@@ -40,10 +45,23 @@ static bool read_file(const char *name, struct buffer *body, struct stability_er
     return done;
 }
 
-static int print(const struct diagnosis *diagnosis)
+/* Writes the report to standard output, in colour where `painted`. */
+static bool write_report(const struct buffer *report, bool painted)
 {
-    fwrite(diagnosis->body.data, 1, diagnosis->body.length, stdout);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    struct buffer colours = {0};
+    const struct buffer *text = report;
+    if (painted) {
+        paint_report(&colours, report->data, report->length);
+        text = colours.failed ? report : &colours;
+    }
+    fwrite(text->data, 1, text->length, stdout);
+    buffer_free(&colours);
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+static int print(const struct diagnosis *diagnosis, bool painted)
+{
+    if (!write_report(&diagnosis->body, painted)) {
         fprintf(stderr, "stabilityd: the report cannot be written: %s\n", strerror(errno));
         return COMMAND_USAGE;
     }
@@ -54,14 +72,17 @@ static int print(const struct diagnosis *diagnosis)
  * prints its report. */
 static int check(const char *file, const struct input_body *body, const struct report_choice *choice)
 {
-    const struct diagnosis_call call = {.body = *body, .choice = *choice, .limits = stability_default_limits};
+    struct progress_line line = {.enabled = isatty(STDERR_FILENO) == 1};
+    const struct diagnosis_call call = {.body = *body,
+                                        .choice = *choice,
+                                        .limits = stability_default_limits,
+                                        .progress = progress_line_show,
+                                        .context = &line};
     struct diagnosis diagnosis = {0};
-    int status;
-    if (diagnosis_run(&call, &diagnosis)) {
-        status = print(&diagnosis);
-    } else {
-        status = usage_fail(file, &diagnosis.error);
-    }
+    bool done = diagnosis_run(&call, &diagnosis);
+    progress_line_clear(&line);
+    int status = done ? print(&diagnosis, choice->format == format_find("text") && paint_wanted(stdout))
+                      : usage_fail(file, &diagnosis.error);
     diagnosis_free(&diagnosis);
     return status;
 }
@@ -89,29 +110,60 @@ static bool read_baseline(const char *name, struct report_findings *findings, st
     return done;
 }
 
+/* Reads the files that `config` names and checks the request once. */
+static int check_files(const struct config *config, struct report_choice choice)
+{
+    struct stability_error error = {0};
+    struct report_findings baseline = {0};
+    struct buffer body = {0};
+    struct buffer weights = {0};
+    bool ready = read_baseline(config->baseline, &baseline, &choice, &error) &&
+                 read_file(config->file, &body, &error) &&
+                 (config->weights == NULL || read_file(config->weights, &weights, &error));
+    const struct input_body input = {
+        .json = body.data, .length = body.length, .weights = weights.data, .weights_length = weights.length};
+    int status = ready ? check(config->file, &input, &choice) : usage_fail(NULL, &error);
+    report_findings_free(&baseline);
+    buffer_free(&weights);
+    buffer_free(&body);
+    return status;
+}
+
+/* Checks again whenever a file changes; what is wrong with a request is told, and the next one waited for.
+ * Returns only where files cannot be watched. */
+static int check_changes(const struct config *config, const struct report_choice *choice)
+{
+    const char *const names[] = {config->file, config->weights, config->baseline};
+    struct stability_error error = {0};
+    if (strcmp(config->file, "-") == 0) {
+        stability_fail(&error, STABILITY_ERROR_PARAMETER, NULL, "--watch needs a FILE, not standard input");
+        return usage_fail(NULL, &error);
+    }
+    struct file_watch *watch = file_watch_new(names, sizeof(names) / sizeof(names[0]), &error);
+    bool watched = watch != NULL;
+    while (watched) {
+        fputs(isatty(STDOUT_FILENO) == 1 ? CLEAR_SCREEN : "", stdout);
+        check_files(config, *choice);
+        fprintf(stderr, "stabilityd: waiting until %s changes; Ctrl-C ends\n", config->file);
+        watched = file_watch_wait(watch, &error);
+    }
+    file_watch_free(watch);
+    return usage_fail(NULL, &error);
+}
+
 int command_check(int count, char *const *arguments)
 {
     struct config config;
     struct stability_error error = {0};
     struct report_choice choice = {0};
-    struct report_findings baseline = {0};
-    struct buffer body = {0};
-    struct buffer weights = {0};
     int status;
     if (!usage_read(&config, CONFIG_CHECK, count, arguments, &status)) {
         return status;
     }
     input_initialize();
-    bool ready = report_choose_format(&choice, config.format, &error) &&
-                 report_choose_fail_on(&choice, config.fail_on, &error) &&
-                 read_baseline(config.baseline, &baseline, &choice, &error) && stability_initialize(&error) &&
-                 read_file(config.file, &body, &error) &&
-                 (config.weights == NULL || read_file(config.weights, &weights, &error));
-    const struct input_body input = {
-        .json = body.data, .length = body.length, .weights = weights.data, .weights_length = weights.length};
-    status = ready ? check(config.file, &input, &choice) : usage_fail(NULL, &error);
-    report_findings_free(&baseline);
-    buffer_free(&weights);
-    buffer_free(&body);
-    return status;
+    if (!report_choose_format(&choice, config.format, &error) ||
+        !report_choose_fail_on(&choice, config.fail_on, &error) || !stability_initialize(&error)) {
+        return usage_fail(NULL, &error);
+    }
+    return config.watch ? check_changes(&config, &choice) : check_files(&config, choice);
 }

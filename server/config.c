@@ -73,6 +73,8 @@ static const struct option options[] = {
      "a report in format json: findings that it has do not count for the exit status"},
     {"weights", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, weights), NULL, 0, 0, "FILE",
      "weights in a safetensors file, in place of those in the request"},
+    {"watch", KIND_FLAG, CONFIG_CHECK, offsetof(struct config, watch), "false", 0, 0, NULL,
+     "stay, and check again whenever one of the files changes; Ctrl-C ends it"},
     {"help", KIND_FLAG, CONFIG_SERVE | CONFIG_CHECK | CONFIG_HEALTHCHECK, offsetof(struct config, help),
      "false", 0, 0, NULL, "show these options"},
 };
@@ -323,6 +325,17 @@ void config_finish(struct config *config)
     if (config->memory == 0) {
         config->memory = machine_memory("") / 4 * 3;
     }
+}
+
+bool config_option_at(enum config_command command, size_t index, struct config_option *option)
+{
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        if ((options[i].commands & command) && index-- == 0) {
+            *option = (struct config_option){options[i].name, options[i].argument, options[i].documentation};
+            return true;
+        }
+    }
+    return false;
 }
 
 void config_describe(enum config_command command, struct buffer *text)

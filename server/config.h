@@ -40,6 +40,7 @@ struct config {
     const char *weights;  /* a file; NULL: none */
     const char *baseline; /* a file with a report in format json; NULL: none */
     const char *file;     /* the argument of `check` */
+    bool watch;           /* check again whenever a file changes */
     bool help;            /* --help was given */
 };
 
@@ -52,6 +53,16 @@ bool config_read(struct config *config, enum config_command command, int count, 
 
 /* Fills in what depends on the machine. */
 void config_finish(struct config *config);
+
+/* What completion needs of an option. */
+struct config_option {
+    const char *name;
+    const char *argument; /* as --help names it; NULL: the option is a flag */
+    const char *documentation;
+};
+
+/* The command's option of that index, in the order of --help. False where there are no more. */
+bool config_option_at(enum config_command command, size_t index, struct config_option *option);
 
 /* Appends the command's options for --help: a line each, with default and environment variable. */
 void config_describe(enum config_command command, struct buffer *text);

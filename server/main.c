@@ -20,6 +20,7 @@ static const struct {
     {"serve", command_serve, "serve HTTP"},
     {"check", command_check, "diagnose a request in a file"},
     {"healthcheck", command_healthcheck, "ask whether a server is up"},
+    {"completion", command_completion, "print a script that completes commands in bash, zsh or fish"},
     {"version", command_version, "print the version"},
     {"help", command_help, "print this"},
 };
@@ -34,7 +35,10 @@ static int command_help(int count, char *const *arguments)
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         printf("  %-12s %s\n", commands[i].name, commands[i].documentation);
     }
-    puts("\nstabilityd COMMAND --help shows a command's options.");
+    puts("\nstabilityd COMMAND --help shows a command's options.\n\nExamples:\n"
+         "  stabilityd check request.json              what is wrong with this network?\n"
+         "  stabilityd serve                           the same, and a page, on http://127.0.0.1:8080\n"
+         "  curl -s --data-binary @request.json 'http://127.0.0.1:8080/v1/diagnose?format=text'");
     return COMMAND_SUCCESS;
 }
 

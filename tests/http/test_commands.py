@@ -2,13 +2,21 @@
 """The command line: check, healthcheck, version, help, and the options that serve refuses."""
 import json
 import os
+import pty
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
+from pathlib import Path
 
-from support import PATIENCE, Server, model, run_tests
+from support import PATIENCE, Server, model, run_tests, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 
 
 def run(*arguments, data=None, environment=None):
@@ -171,6 +179,127 @@ def test_check_of_bad_input():
         result = subprocess.run([sys.argv[1], "check", "-"], input=json.dumps(model()).encode(), stdout=full,
                                 stderr=subprocess.PIPE, check=False)
         assert result.returncode == 2 and b"cannot be written" in result.stderr, result
+
+
+
+class Terminal:
+    """A pseudo-terminal, and what was written to it, its newlines as they were written."""
+
+    def __init__(self):
+        self.master, self.slave = pty.openpty()
+        self.data = b""
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        try:
+            while piece := os.read(self.master, 65536):
+                self.data += piece.replace(b"\r\n", b"\n")
+        except OSError:  # the end, on Linux
+            pass
+
+    def close(self):
+        os.close(self.slave)
+        self.reader.join(PATIENCE)
+        os.close(self.master)
+        return self.data
+
+
+def run_on_terminal(*arguments, data, streams=("stdout",), **environment):
+    """Runs a command with these streams on a terminal; returns what came there."""
+    terminal = Terminal()
+    places = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **{name: terminal.slave for name in streams}}
+    variables = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
+    subprocess.run([sys.argv[1], *arguments], input=data, timeout=PATIENCE, check=False, **places,
+                   env={**variables, "TERM": "xterm", **environment})
+    return terminal.close()
+
+
+def test_colour():
+    for body in model(), exploding():
+        data = json.dumps(body).encode()
+        plain = run("check", "-", data=data).stdout
+        painted = run_on_terminal("check", "-", data=data)
+        assert not COLOUR.search(plain)
+        assert COLOUR.sub(b"", painted) == plain, painted
+        verdict = b"\x1b[1;32mSTABLE\x1b[0m" if body == model() else b"\x1b[1;31mUNSTABLE: "
+        assert b"verdict        " + verdict in painted, painted
+        assert run_on_terminal("check", "-", data=data, NO_COLOR="1") == plain
+        assert run_on_terminal("check", "-", data=data, TERM="dumb") == plain
+        assert COLOUR.search(run_on_terminal("check", "-", data=data, NO_COLOR=""))
+        served = run("check", "--format", "json", "-", data=data).stdout
+        assert run_on_terminal("check", "--format", "json", "-", data=data) == served
+    assert re.search(rb"fc +Linear .*  \x1b\[1;31mE1\x1b\[0m", painted), painted
+    assert re.search(rb"^\x1b\[1;31mE1  error: exploding-gradient", painted, re.M), painted
+
+
+def test_progress():
+    data = json.dumps(model()).encode()
+    shown = run_on_terminal("check", "-", data=data, streams=["stderr"])
+    assert shown.startswith(b"\r\x1b[K") and b"forward 0 of" in shown and shown.endswith(b"\r\x1b[K"), shown
+    assert run("check", "-", data=data).stderr == b""
+
+
+def test_watch():
+    with tempfile.TemporaryDirectory() as directory:
+        file, output = Path(directory, "request.json"), Path(directory, "output")
+        file.write_text(json.dumps(model("first")))
+        with output.open("wb") as stream, Path(directory, "messages").open("wb") as messages:
+            watcher = subprocess.Popen([sys.argv[1], "check", "--watch", file], stdout=stream, stderr=messages)
+        waits = lambda: Path(directory, "messages").read_text().count("Ctrl-C ends")
+        wait_until(lambda: waits() == 1)
+        file.write_text("{")
+        wait_until(lambda: waits() == 2)
+        Path(directory, "new").write_text(json.dumps(exploding() | {"options": {"seed": 1}}))
+        os.rename(Path(directory, "new"), file)
+        wait_until(lambda: waits() == 3)
+        watcher.send_signal(signal.SIGINT)
+        assert watcher.wait(PATIENCE) == -signal.SIGINT
+        text = output.read_text()
+        assert text.count("verdict") == 2 and "first" in text and "exploding-gradient" in text, text
+        assert "request.json: line 1" in Path(directory, "messages").read_text()
+    for arguments in (["-"], ["/nowhere/file.json"], ["--format", "txt", "file"]):
+        assert run("check", "--watch", *arguments, data=b"").returncode == 2
+
+
+def complete(line):
+    """What bash offers at the end of a line."""
+    script = run("completion", "bash").stdout.decode() + """
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _stabilityd; printf '%s\\n' "${COMPREPLY[@]}" """
+    result = subprocess.run(["bash", "-c", script, "bash", *line.split(" ")], capture_output=True, text=True, check=True)
+    assert not result.stderr, result
+    return result.stdout.split()
+
+
+def test_completion():
+    commands = re.findall(r"^  (\w+) +\w", run("help").stdout.decode().split("Examples")[0], re.M)
+    assert sorted(complete("stabilityd ")) == sorted(commands), commands
+    assert complete("stabilityd ch") == ["check"]
+    for command in "serve", "check", "healthcheck":
+        options = re.findall(r"^  (--[a-z-]+)", run(command, "--help").stdout.decode(), re.M)
+        assert complete(f"stabilityd {command} --") == options
+        fish = run("completion", "fish").stdout.decode()
+        assert all(f"from {command}' -l {option[2:]} " in fish for option in options), fish
+    assert complete("stabilityd check --format sa") == ["sarif"]
+    assert complete("stabilityd serve --log-level i") == ["info"]
+    assert "/etc/passwd" in complete("stabilityd check /etc/pass")
+    for shell in "bash", "zsh", "fish":
+        script = run("completion", shell).stdout
+        if shutil.which(shell):
+            subprocess.run([shell, "-n"], input=script, check=True)
+    assert run("completion", "--help").returncode == 0
+    assert run("completion").returncode == 2 and run("completion", "csh").returncode == 2
+
+
+def test_man_page():
+    page = ROOT / "docs/stabilityd.1"
+    text = page.read_text().replace("\\-", "-")
+    for command in "serve", "check", "healthcheck":
+        for option in re.findall(r"^  --([a-z-]+)", run(command, "--help").stdout.decode(), re.M):
+            assert f".It Fl -{option}" in text, option
+    if shutil.which("mandoc"):
+        result = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, check=False)
+        assert result.returncode == 0, result.stdout
 
 
 run_tests(globals())

@@ -1,0 +1,34 @@
+#include "server/progress_line.h"
+
+#include "server/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define PERIOD_SECONDS 0.1
+#define ERASE_LINE "\r\x1b[K"
+
+void progress_line_show(void *context, const char *stage, int64_t done, int64_t total)
+{
+    struct progress_line *line = context;
+    double now = line->enabled ? clock_seconds() : 0;
+    if (!line->enabled || (line->shown && now < line->next)) {
+        return;
+    }
+    fprintf(stderr, ERASE_LINE "%s", stage);
+    if (total > 0) {
+        fprintf(stderr, " %" PRId64 " of %" PRId64, done, total);
+    }
+    fflush(stderr);
+    line->shown = true;
+    line->next = now + PERIOD_SECONDS;
+}
+
+void progress_line_clear(struct progress_line *line)
+{
+    if (line->shown) {
+        fputs(ERASE_LINE, stderr);
+        fflush(stderr);
+        line->shown = false;
+    }
+}
