@@ -18,7 +18,7 @@ static const struct {
     {CONFIG_CHECK,
      "stabilityd check [OPTION...] FILE\nDiagnoses the request in FILE (- is standard input) without a "
      "server. Exits with 0,\nwith 1 where there are findings to fail on, with 2 where the request or "
-     "the usage is wrong. In format text, a terminal gets colours, unless NO_COLOR is set.",
+     "the usage is wrong.\nA terminal gets colours in format text, unless NO_COLOR is set.",
      "  stabilityd check request.json                        a table to read\n"
      "  stabilityd check --watch request.json                again whenever the file is saved\n"
      "  stabilityd check --weights model.safetensors request.json\n"

@@ -230,7 +230,7 @@ def test_colour():
         served = run("check", "--format", "json", "-", data=data).stdout
         assert run_on_terminal("check", "--format", "json", "-", data=data) == served
     assert re.search(rb"fc +Linear .*  \x1b\[1;31mE1\x1b\[0m", painted), painted
-    assert re.search(rb"^\x1b\[1;31mE1  error: exploding-gradient", painted, re.M), painted
+    assert re.search(rb"^\x1b\[1;31mE\d  error: exploding-gradient", painted, re.M), painted
 
 
 def test_progress():
