@@ -4,6 +4,7 @@
 #include "server/log.h"
 #include "server/routes/job_work.h"
 #include "server/routes/routes.h"
+#include "server/sandbox.h"
 #include "server/usage.h"
 
 #include <stability/stability.h>
@@ -145,9 +146,11 @@ static bool serve(const struct config *config, struct stability_error *error)
     struct service service = {.config = config};
     char url[HTTP_URL_SIZE];
     catch_signals();
+    sandbox_files(config);
     struct http_server *server =
         open_service(&service, config, error) ? http_server_new(&service, error) : NULL;
     if (server != NULL) {
+        sandbox_calls();
         printf("stabilityd " STABILITY_VERSION " listens on %s\nready\n", http_server_url(server, url));
         fflush(stdout);
         wait_for_signal(&service, server);

@@ -223,6 +223,11 @@ static const struct parameter *find_parameter(const struct route *route, const c
     return NULL;
 }
 
+bool route_has_parameter(const struct route *route, const char *name)
+{
+    return find_parameter(route, name) != NULL;
+}
+
 static bool fail_unknown(const struct route *route, const char *name, struct stability_error *error)
 {
     char hint[NEAREST_HINT];

@@ -32,6 +32,9 @@ const struct route *route_at(size_t index);
 /* The index of a route; NULL: route_count(). */
 size_t route_index(const struct route *route);
 
+/* Whether the route takes the query parameter `name`. */
+bool route_has_parameter(const struct route *route, const char *name);
+
 /* Finds the route of a method and a path. NULL with NOT_FOUND or METHOD_NOT_ALLOWED; the latter adds the
  * Allow header to `response`. */
 const struct route *route_find(const char *method, const char *path, struct http_response *response,

@@ -1,3 +1,4 @@
+#include "server/openapi/openapi.h"
 #include "server/output/describe.h"
 #include "server/routes/routes.h"
 
@@ -27,6 +28,11 @@ void route_losses(const struct http_request *request, struct http_response *resp
 void route_rules(const struct http_request *request, struct http_response *response)
 {
     answer(request, describe_rules(&response->body), response);
+}
+
+void route_openapi(const struct http_request *request, struct http_response *response)
+{
+    answer(request, openapi_write(&response->body), response);
 }
 
 void route_limits(const struct http_request *request, struct http_response *response)
