@@ -12,7 +12,7 @@
 #define HTTP_HEADER_SECONDS 10 /* for a header to arrive, once its first line or the connection is there */
 #define HTTP_IDLE_SECONDS 60   /* between two requests */
 #define HTTP_REPLY_SECONDS 60  /* for a peer to read its response */
-#define HTTP_LINGER_SECONDS 2  /* for a peer to read a response that was sent while it was still sending */
+#define HTTP_LINGER_SECONDS 2  /* for what is still on its way when one side has closed */
 
 struct exchange;
 

@@ -111,6 +111,16 @@ static enum MHD_Result reply(struct exchange *exchange, bool close)
     return queued;
 }
 
+/* libmicrohttpd would wait for the rest of a body whose client has closed its side. */
+static void watch_body(struct exchange *exchange)
+{
+    if (exchange->body_length != 0) {
+        watch_lock(watch_of(exchange));
+        watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
+        watch_unlock(watch_of(exchange));
+    }
+}
+
 /* The first callback: the header is there. */
 static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
 {
@@ -132,6 +142,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
         return reply(exchange, true);
     }
     if (admission_check(exchange, method)) {
+        watch_body(exchange);
         if (exchange->route->traits & ROUTE_HEAVY) {
             http_server_begin_work(exchange->connection->server);
             exchange->counted = true;
@@ -257,6 +268,9 @@ static void submit(struct exchange *exchange)
     exchange->submitted = clock_seconds();
     watch_lock(watch_of(exchange));
     enter_phase(exchange, EXCHANGE_WORK, exchange->complete + timeout_of(exchange));
+    if (exchange->half_closed) { /* so that it is told again, now that it means something else */
+        watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
+    }
     watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
     watch_unlock(watch_of(exchange));
     MHD_suspend_connection(exchange->handle);
@@ -340,6 +354,7 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     }
     watch_lock(server->watch);
     exchange->connection->exchange = NULL;
+    watch_for_leaving(server->watch, &exchange->connection->watched, false);
     watch_deadline(server->watch, &exchange->connection->watched, clock_seconds() + HTTP_IDLE_SECONDS);
     watch_unlock(server->watch);
     record_exchange(exchange);
@@ -378,6 +393,10 @@ void exchange_expired(struct watched *watched)
         shutdown(watched->descriptor, SHUT_RDWR);
         return;
     }
+    if (exchange->half_closed && exchange->phase == EXCHANGE_BODY) {
+        stability_fail(&exchange->error, STABILITY_ERROR_FRAMING, NULL,
+                       "the client closed its side before the body was complete");
+    }
     stability_fail(&exchange->error, STABILITY_ERROR_BODY_TIMEOUT, NULL,
                    exchange->phase == EXCHANGE_HEADER ? "the header did not arrive within %g seconds"
                                                       : "the body did not arrive within %g seconds",
@@ -392,6 +411,11 @@ void exchange_left(struct watched *watched, bool reset)
 {
     static const char probe[] = "HTTP/1.1 100 Continue\r\n\r\n";
     struct exchange *exchange = ((struct connection *)watched)->exchange;
+    if (exchange != NULL && exchange->phase == EXCHANGE_BODY && !reset) {
+        double soon = clock_seconds() + HTTP_LINGER_SECONDS; /* libmicrohttpd may not have read everything */
+        exchange->half_closed = true;
+        watch_deadline(watch_of(exchange), watched, fmin(watched->deadline, soon));
+    }
     if (exchange == NULL || exchange->phase != EXCHANGE_WORK) {
         return;
     }

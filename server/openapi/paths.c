@@ -75,7 +75,7 @@ static const struct {
     {406, ROUTE_REPORT, "No such output format"},
     {408, ROUTE_BODY, "The body did not arrive in time"},
     {409, ROUTE_STORE | ROUTE_SAVE, "In conflict with the state of a job, or with an earlier use of its key"},
-    {413, ROUTE_BODY, "The body or the model is over a limit"},
+    {413, 0, "The body or the model is over a limit"},
     {415, ROUTE_BODY, "The media type or encoding is not supported"},
     {422, ROUTE_BODY, "Well-formed, but impossible"},
     {429, 0, "Too many requests; Retry-After says when to come again"},

@@ -37,7 +37,7 @@ def check_response(method, target, response):
     """Checks a response: that its status is one of the operation's, its media type one of the status's, and its body
     what the schema says. Where there is no such operation, it must be a problem."""
     operations = document()["paths"].get(find_path(target), {})
-    operation = operations.get({"HEAD": "get"}.get(method, method.lower()))
+    operation = operations.get({"HEAD": "get"}.get(method, method.lower())) if method.isupper() else None
     media_type = response.headers.get("content-type", "").partition(";")[0]
     if operation is None:
         assert response.status in (400, 404, 405) and media_type == "application/problem+json", (method, target, response)
