@@ -1,7 +1,7 @@
 /* Preloaded into the server by test_failures.py: makes single calls fail.
  *
- * FAIL_CALLS names a file of int64_t, one for each kind below; where one is n > 0, it is counted down by every call of
- * its kind, and the call that takes it to 0 fails. */
+ * FAIL_CALLS names a file of int64_t, one for each kind below; where one is n > 0, it is counted down by
+ * every call of its kind, and the call that takes it to 0 fails. */
 #define _GNU_SOURCE
 
 #include <dlfcn.h>
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum kind { KIND_MEMORY, KIND_GROWTH, KIND_THREAD, KIND_WRITE, KIND_COUNT };
@@ -68,7 +69,8 @@ void *realloc(void *memory, size_t size)
     return fails(KIND_GROWTH) ? out_of_memory() : __libc_realloc(memory, size);
 }
 
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *argument)
 {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     if (real == NULL) {
@@ -77,13 +79,20 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     return fails(KIND_THREAD) ? EAGAIN : real(thread, attributes, start, argument);
 }
 
+/* Threads wake each other by descriptors that are no files, and whose writes do not fail. */
+static bool is_file(int descriptor)
+{
+    struct stat status;
+    return fstat(descriptor, &status) == 0 && (status.st_mode & S_IFMT) != 0;
+}
+
 ssize_t write(int file, const void *bytes, size_t count)
 {
     static ssize_t (*real)(int, const void *, size_t);
     if (real == NULL) {
         *(void **)&real = dlsym(RTLD_NEXT, "write");
     }
-    if (fails(KIND_WRITE)) {
+    if (is_file(file) && fails(KIND_WRITE)) {
         errno = EIO;
         return -1;
     }

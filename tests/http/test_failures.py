@@ -115,7 +115,7 @@ def test_start():
     if not can_preload():
         return
     with Faults() as faults:
-        for kind, step in ("memory", 7), ("growth", 1), ("thread", 1):
+        for kind, step in ("memory", 31), ("growth", 1), ("thread", 1):
             for number in range(1, MOST_CALLS, step):
                 faults.set(kind, number)
                 process = subprocess.Popen([sys.argv[1], "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
