@@ -266,7 +266,9 @@ static void write_responses(struct json_writer *json, const struct route *route)
     for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
         bool open = (refusals[i].status == 401 || refusals[i].status == 429) && (route->traits & ROUTE_OPEN);
         bool missing = refusals[i].status == 404 && strstr(route->path, "{id}") != NULL;
-        if (!open && (missing || refusals[i].traits == 0 || (refusals[i].traits & route->traits))) {
+        /* A job that has failed gives what its request would have been answered. */
+        bool of_job = strstr(route->path, "/result") != NULL;
+        if (!open && (missing || of_job || refusals[i].traits == 0 || (refusals[i].traits & route->traits))) {
             begin_response(json, refusals[i].status, refusals[i].documentation);
             write_content(json, PROBLEM_MEDIA_TYPE, "Problem");
             end_response(json);

@@ -28,7 +28,7 @@ def test_head_has_no_body_on_the_wire():
 
 def test_not_found():
     with Server() as server:
-        for path in "/", "/v1", "/v1/diagnose/", "//livez", "/LIVEZ", "/v1/layers/Linear", "*":
+        for path in "/v1", "/v1/diagnose/", "//livez", "/LIVEZ", "/v1/layers/Linear", "*":
             assert_problem(server.request("GET", path), 404, "not-found")
         assert_problem(server.request("POST", "/v1/diagnos", "{}"), 404, "not-found", "did you mean '/v1/diagnose'")
         assert_problem(server.request("GET", "/v1/layer?x=1"), 404, "not-found", "did you mean '/v1/layers'")
