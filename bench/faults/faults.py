@@ -52,7 +52,7 @@ def normal(std):
 
 
 def deep_sigmoid(draw, seed):
-    return either(draw, seed, 'Sigmoid', draw.randint(8, 24))
+    return either(draw, seed, 'Sigmoid', draw.randint(7, 24))
 
 
 def small_tanh(draw, seed):
@@ -208,7 +208,7 @@ def long_relu_rnn(draw, seed):
 def recurrent(draw, seed, gain, nonlinearity):
     net = Network(seed, 8)
     hidden = draw.choice([16, 32])
-    net.read([draw.choice([100, 200]), 4])
+    net.read([draw.choice([60, 100, 200]), 4])
     net.add('RNN', input_size=4, hidden_size=hidden, batch_first=True, nonlinearity=nonlinearity,
             init={'weight_hh_l0': normal(gain / hidden ** 0.5)})
     net.add('Select', dim=1, index=-1)

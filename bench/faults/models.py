@@ -1,4 +1,4 @@
-"""Models as requests, drawn at random: MLPs, convolutional and residual networks, recurrent ones and transformers.
+"""Models as requests, drawn at random: MLPs, convolutional and residual networks, recurrent ones, transformers, U-Nets, mixers.
 
 A model is a list of layers that is built up by Network; weights that a request leaves out are drawn by the engine as
 PyTorch draws them.
@@ -188,4 +188,216 @@ def transformer(draw, seed):
     return net
 
 
-FAMILIES = [mlp, mlp, cnn, resnet, recurrent, transformer]
+def residual_mlp(draw, seed):
+    """Blocks that normalise, go wide and back, and add what they read."""
+    net = Network(seed, draw.choice([8, 32, 128]))
+    width, features = draw.choice([16, 32, 64]), draw.choice([4, 16, 64])
+    read_features(net, draw, features)
+    skip = linear(net, features, width)
+    for _ in range(draw.randint(2, 12)):
+        net.add('LayerNorm', skip, normalized_shape=[width])
+        linear(net, width, 2 * width)
+        net.add(draw.choice(['GELU', 'SiLU', 'ReLU']))
+        last = linear(net, 2 * width, width)
+        skip = net.add('Add', [skip, last])
+    net.add('LayerNorm', normalized_shape=[width])
+    head(net, draw, width)
+    return net
+
+
+def vit(draw, seed):
+    """Patches by a strided convolution, pre-norm encoder layers, the mean over patches."""
+    net = Network(seed, draw.choice([2, 4, 8]))
+    width, size = draw.choice([16, 32, 64]), draw.choice([8, 16])
+    patches = (size // 4) ** 2
+    net.read([3, size, size], *(['normal'] if draw.random() < 0.5 else ['uniform']))
+    net.add('Conv2d', in_channels=3, out_channels=width, kernel_size=4, stride=4)
+    net.add('Flatten', start_dim=2)
+    tokens = net.add('Transpose', dim0=1, dim1=2)
+    position = net.add('Parameter', [], shape=[1, patches, width], init={'weight': {'init': 'normal_', 'std': 0.02}})
+    net.add('Add', [tokens, position])
+    for _ in range(draw.randint(2, 6)):
+        net.add('TransformerEncoderLayer', d_model=width, nhead=4, dim_feedforward=4 * width, batch_first=True,
+                norm_first=True, activation='gelu', dropout=draw.choice([0.0, 0.1]))
+    net.add('LayerNorm', normalized_shape=[width])
+    net.add('Mean', dim=1)
+    head(net, draw, width)
+    return net
+
+
+def unet(draw, seed):
+    """Down, up, and what was on the way down joined on the way up; a number for every pixel."""
+    net = Network(seed, draw.choice([2, 4]))
+    width, normalised = draw.choice([8, 16]), draw.random() < 0.6
+    activation = draw.choice(['ReLU', 'SiLU', 'LeakyReLU'])
+
+    def block(inputs, outputs):
+        name = conv(net, inputs, outputs)
+        if normalised:
+            net.add('BatchNorm2d', num_features=outputs)
+        name = net.add(activation)
+        return name
+
+    net.read([3, 16, 16])
+    first = block(3, width)
+    net.add('MaxPool2d', kernel_size=2)
+    second = block(width, 2 * width)
+    net.add('MaxPool2d', kernel_size=2)
+    block(2 * width, 4 * width)
+    net.add('Upsample', scale_factor=2)
+    block(4 * width, 2 * width)
+    net.add('Concat', [net.layers[-1]['name'], second], dim=1)
+    block(4 * width, 2 * width)
+    net.add('ConvTranspose2d', in_channels=2 * width, out_channels=width, kernel_size=2, stride=2)
+    net.add('Concat', [net.layers[-1]['name'], first], dim=1)
+    block(2 * width, width)
+    net.add('Conv2d', in_channels=width, out_channels=1, kernel_size=1)
+    net.loss = {'type': draw.choice(['BCEWithLogitsLoss', 'MSELoss'])}
+    net.data['target'] = {'random': 'uniform', 'low': 0, 'high': 1, 'shape': [net.batch, 1, 16, 16], 'seed': seed + 2}
+    return net
+
+
+def mixer(draw, seed):
+    """An MLP-mixer: over tokens, then over channels."""
+    net = Network(seed, draw.choice([2, 8]))
+    width, tokens = draw.choice([16, 32]), draw.choice([8, 16])
+    net.read([tokens, width])
+    skip = 'input'
+    for _ in range(draw.randint(1, 6)):
+        net.add('LayerNorm', skip, normalized_shape=[width])
+        net.add('Transpose', dim0=1, dim1=2)
+        linear(net, tokens, 2 * tokens)
+        net.add('GELU')
+        linear(net, 2 * tokens, tokens)
+        back = net.add('Transpose', dim0=1, dim1=2)
+        skip = net.add('Add', [skip, back])
+        net.add('LayerNorm', normalized_shape=[width])
+        linear(net, width, 2 * width)
+        net.add('GELU')
+        last = linear(net, 2 * width, width)
+        skip = net.add('Add', [skip, last])
+    net.add('LayerNorm', normalized_shape=[width])
+    net.add('Mean', dim=1)
+    head(net, draw, width)
+    return net
+
+
+def text(draw, seed):
+    """Embedded words, a recurrent network of one or two layers and directions, a class or a number."""
+    net = Network(seed, draw.choice([4, 16]))
+    words, width, hidden = draw.choice([50, 500]), draw.choice([8, 32]), draw.choice([16, 32])
+    both = draw.random() < 0.4
+    net.read([draw.choice([5, 20, 40])], 'randint', low=0, high=words)
+    net.add('Embedding', num_embeddings=words, embedding_dim=width)
+    if draw.random() < 0.3:
+        net.add('Dropout', p=0.1)
+    net.add(draw.choice(['GRU', 'LSTM']), input_size=width, hidden_size=hidden, num_layers=draw.choice([1, 2]),
+            bidirectional=both, batch_first=True)
+    net.add(*draw.choice([('Mean', None), ('Max', None)]), dim=1)
+    head(net, draw, hidden * (2 if both else 1))
+    return net
+
+
+def deep_recurrent(draw, seed):
+    """Tanh RNNs of several layers over short sequences."""
+    net = Network(seed, draw.choice([8, 16]))
+    hidden, features = draw.choice([16, 32, 64]), draw.choice([4, 8])
+    net.read([draw.choice([5, 10, 20]), features])
+    net.add('RNN', input_size=features, hidden_size=hidden, num_layers=draw.randint(2, 4), batch_first=True)
+    net.add('Select', dim=1, index=-1)
+    head(net, draw, hidden)
+    return net
+
+
+def autoencoder(draw, seed):
+    """Narrow in the middle; the target is of the input's shape."""
+    net = Network(seed, draw.choice([8, 32]))
+    features, activation = draw.choice([16, 64]), draw.choice(['ReLU', 'Tanh', 'ELU', 'GELU'])
+    read_features(net, draw, features)
+    widths = [features, features // 2, features // 4]
+    for inputs, outputs in zip(widths, widths[1:]):
+        linear(net, inputs, outputs)
+        net.add(activation)
+    for inputs, outputs in zip(widths[:0:-1], widths[1::-1]):
+        linear(net, inputs, outputs)
+        net.add(activation)
+    net.layers.pop()
+    if draw.random() < 0.5:
+        net.add('Sigmoid')
+        net.regress(features, draw.choice(['MSELoss', 'BCELoss']), 'uniform', low=0, high=1)
+    else:
+        net.regress(features, 'MSELoss')
+    return net
+
+
+def signal(draw, seed):
+    """Convolutions over a sequence, strided, with or without normalisation."""
+    net = Network(seed, draw.choice([4, 16]))
+    channels, normalised = draw.choice([1, 4]), draw.random() < 0.5
+    net.read([channels, 64])
+    for _ in range(draw.randint(2, 4)):
+        width = draw.choice([8, 16, 32])
+        net.add('Conv1d', in_channels=channels, out_channels=width, kernel_size=5, padding=2, stride=2)
+        channels = width
+        if normalised:
+            net.add('BatchNorm1d', num_features=width)
+        net.add(draw.choice(['ReLU', 'LeakyReLU', 'SiLU']))
+    net.add('AdaptiveAvgPool1d', output_size=1)
+    net.add('Flatten')
+    head(net, draw, channels)
+    return net
+
+
+def dense(draw, seed):
+    """Convolutions that read all that came before them."""
+    net = Network(seed, draw.choice([4, 8]))
+    growth, channels = draw.choice([4, 8]), 8
+    net.read([3, 8, 8])
+    joined = conv(net, 3, channels)
+    for _ in range(draw.randint(2, 6)):
+        net.add('BatchNorm2d', joined, num_features=channels)
+        net.add('ReLU')
+        last = conv(net, channels, growth)
+        joined = net.add('Concat', [joined, last], dim=1)
+        channels += growth
+    net.add('BatchNorm2d', num_features=channels)
+    net.add('ReLU')
+    net.add('AdaptiveAvgPool2d', output_size=1)
+    net.add('Flatten')
+    head(net, draw, channels)
+    return net
+
+
+def gated(draw, seed):
+    """Blocks with gates: a Linear's output times the Sigmoid or SiLU of another's, added to what was read."""
+    net = Network(seed, draw.choice([8, 32]))
+    width, features = draw.choice([16, 64]), draw.choice([8, 32])
+    read_features(net, draw, features)
+    skip = linear(net, features, width)
+    for _ in range(draw.randint(1, 6)):
+        norm = net.add('RMSNorm', skip, normalized_shape=[width])
+        value = net.add('Linear', norm, in_features=width, out_features=2 * width)
+        net.add('Linear', norm, in_features=width, out_features=2 * width)
+        gate = net.add(draw.choice(['SiLU', 'Sigmoid', 'GELU']))
+        net.add('Mul', [gate, value])
+        last = linear(net, 2 * width, width)
+        skip = net.add('Add', [skip, last])
+    head(net, draw, width)
+    return net
+
+
+def varied(family):
+    """The family, now and then in eval mode or in float64."""
+    def plant(draw, seed):
+        net = family(draw, seed)
+        if draw.random() < 0.15:
+            net.options['mode'] = 'eval'
+        if draw.random() < 0.15:
+            net.options['precision'] = 'float64'
+        return net
+    plant.__name__ = family.__name__
+    return plant
+
+
+FAMILIES = [varied(family) for family in (mlp, cnn, resnet, recurrent, transformer, residual_mlp, vit, unet, mixer, text,
+                                          deep_recurrent, autoencoder, signal, dense, gated)]

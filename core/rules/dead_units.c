@@ -9,13 +9,15 @@ static const struct stability_threshold thresholds[] = {
     {0},
 };
 
-/* Samples that each unit has: over few of them a healthy unit is often silent by chance. */
-static bool enough_samples(const struct rule_context *context, size_t index, double fraction)
+/* Over few samples, and in a layer of few units, healthy ones are often silent by chance. */
+static bool is_no_chance(const struct rule_context *context, size_t index, double fraction)
 {
     const struct graph_value *value = &context->graph->values[context->graph->nodes[index].first_output];
     int64_t units = value->shape.rank > 0 ? value->shape.sizes[value->feature_dim] : 1;
     int64_t samples = units > 0 ? value->count / units : 0;
-    return samples >= 8 || (fraction >= 1 && value->count >= 16);
+    bool enough_samples = samples >= 8 || (fraction >= 1 && value->count >= 16);
+    return enough_samples &&
+           (fraction * (double)units >= 8 || fraction > context->thresholds[FRACTION_ERROR]);
 }
 
 static bool check(struct rule_context *context)
@@ -26,7 +28,7 @@ static bool check(struct rule_context *context)
         const struct layer_activation *activation = context->graph->nodes[i].ops->activation;
         if (!activation || !activation->dies || is_poisoned(layer) ||
             !(layer->dead_fraction > context->thresholds[FRACTION]) ||
-            !enough_samples(context, i, layer->dead_fraction))
+            !is_no_chance(context, i, layer->dead_fraction))
             continue;
         bool error = layer->dead_fraction > context->thresholds[FRACTION_ERROR];
         struct stability_evidence evidence[] = {
@@ -63,8 +65,8 @@ RULE_OPS(dead_units) = {
          .severity = STABILITY_ERROR_SEVERITY,
          .criterion =
              "the fraction of units whose derivative is exactly 0 for the whole batch is above fraction "
-             "(warning) or fraction_error (error), for activations with a flat side; at least 8 samples a "
-             "unit, or all units dead over at least 16 elements",
+             "(warning, of at least 8 such units) or fraction_error (error), for activations with a flat "
+             "side; at least 8 samples a unit, or all units dead over at least 16 elements",
          .documentation = "A unit that is silent for every sample passes no gradient: it cannot recover.",
          .source =
              "Lu, Shin, Su, Karniadakis 2020, Dying ReLU and initialization: theory and numerical examples",

@@ -13,16 +13,23 @@ static const struct stability_threshold thresholds[] = {
 struct twins {
     double fraction; /* with equal gradients too */
     double equal;    /* with equal weights that are not 0, whatever their gradients */
+    bool constant;   /* all elements of a weight are the same number */
 };
 
 static struct twins twins_of(const struct rule_context *context, int node)
 {
-    struct twins twins = {0, 0};
+    const struct stability_layer_report *layer = &context->report->layers[node];
+    struct twins twins = {0};
     for (int k = 0; k < context->graph->nodes[node].parameter_count; k++) {
         const struct weight_probe *probe =
             &context->observations->probes.weights[graph_slot(context->graph, node, k)];
         twins.fraction = fmax(twins.fraction, probe->twin_fraction);
         twins.equal = fmax(twins.equal, probe->equal_fraction);
+    }
+    for (size_t k = 0; k < layer->parameter_count; k++) {
+        const struct stability_statistics *weight = layer->parameters[k].value;
+        twins.constant |= layer->parameters[k].shape.rank >= 2 && weight &&
+                          weight->all.max == weight->all.min && weight->all.count > 1 && weight->all.max != 0;
     }
     return twins;
 }
@@ -31,7 +38,8 @@ static bool add(struct rule_context *context, int node, const struct twins *twin
 {
     const char *name = context->report->layers[node].name;
     bool alike = twins->fraction > context->thresholds[FRACTION];
-    bool error = twins->fraction > context->thresholds[FRACTION_ERROR];
+    double alikeness = twins->constant ? fmax(twins->fraction, twins->equal) : twins->fraction;
+    bool error = alikeness > context->thresholds[FRACTION_ERROR];
     double fraction = alike ? twins->fraction : twins->equal;
     struct stability_evidence evidence[] = {
         {"twin_fraction", fraction}, {"threshold", context->thresholds[error ? FRACTION_ERROR : FRACTION]}};
@@ -75,8 +83,8 @@ RULE_OPS(symmetric_weights) = {
              .criterion =
                  "the fraction of a hidden layer's units whose incoming weights, and the gradients of these, "
                  "equal those of another unit is above fraction (warning) or fraction_error (error); or of "
-                 "those with equal "
-                 "weights that are not 0 and other gradients, above fraction (warning)",
+                 "those with equal weights that are not 0 and other gradients, above fraction (warning; "
+                 "error above fraction_error where the whole weight is one constant)",
              .documentation =
                  "Units that compute the same and are corrected by the same never become different.",
              .source = "Goodfellow, Bengio, Courville 2016, Deep Learning, section 8.4",

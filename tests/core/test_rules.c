@@ -184,20 +184,41 @@ static void few_samples_do_not_make_a_unit_dead(void **state)
 static void a_unit_is_a_channel_of_the_whole_batch(void **state)
 {
     (void)state;
-    double x[2 * 3 * 4], zeros[2 * 3 * 4] = {0};
-    for (int i = 0; i < 2 * 3 * 4; i++)
+    static double x[2 * 12 * 4], zeros[2 * 12 * 4];
+    for (int i = 0; i < 2 * 12 * 4; i++)
         x[i] = -1;
-    x[1 * 12 + 0 * 4 + 3] = 1; /* sample 1, channel 0 */
+    x[1 * 48 + 0 * 4 + 3] = 1; /* sample 1, channel 0 */
     struct builder b = {0};
-    builder_data(&b, "input", SHAPE(2, 3, 2, 2), x);
-    builder_data(&b, "target", SHAPE(2, 3, 2, 2), zeros);
+    builder_data(&b, "input", SHAPE(2, 12, 2, 2), x);
+    builder_data(&b, "target", SHAPE(2, 12, 2, 2), zeros);
     builder_layer(&b, "act", "ReLU", NULL);
     builder_sum_of_squares(&b);
     struct stability_report *report = builder_diagnose(&b);
-    assert_close(report->layers[0].dead_fraction, 2 / 3.0, 0);
-    require(report, "dead-units", STABILITY_WARNING);
+    assert_close(report->layers[0].dead_fraction, 11 / 12.0, 0);
+    require(report, "dead-units", STABILITY_ERROR_SEVERITY);
     stability_report_free(report);
     builder_free(&b);
+}
+
+/* Three quarters of the units of a layer are dead: of 4 by chance, of 16 not. */
+static void few_dead_units_are_chance(void **state)
+{
+    (void)state;
+    for (int units = 4; units <= 16; units += 12) {
+        static double x[16 * 16], zeros[16 * 16];
+        for (int i = 0; i < 16 * units; i++)
+            x[i] = i % 4 == 0 ? 1 : -1;
+        struct builder b = {0};
+        builder_data(&b, "input", SHAPE(16, units), x);
+        builder_data(&b, "target", SHAPE(16, units), zeros);
+        builder_layer(&b, "act", "ReLU", NULL);
+        builder_sum_of_squares(&b);
+        struct stability_report *report = builder_diagnose(&b);
+        assert_close(report->layers[0].dead_fraction, 0.75, 0);
+        assert_int_equal(report_finding(report, "dead-units") != NULL, units == 16);
+        stability_report_free(report);
+        builder_free(&b);
+    }
 }
 
 /* s (1 - s) = 0.25 / 20 at 4.35654 */
@@ -275,6 +296,7 @@ int main(void)
         cmocka_unit_test(gradients_of_biases_do_not_count),
         cmocka_unit_test(the_gradient_of_a_weight_counts),
         cmocka_unit_test(few_samples_do_not_make_a_unit_dead),
+        cmocka_unit_test(few_dead_units_are_chance),
         cmocka_unit_test(a_unit_is_a_channel_of_the_whole_batch),
         cmocka_unit_test(saturated_is_below_a_twentieth_of_the_greatest_derivative),
         cmocka_unit_test(each_activation_fails_in_its_own_way),
