@@ -129,6 +129,14 @@ double analyses_bytes(const struct stability_plan *plan, double kept, struct sta
     return most;
 }
 
+bool analysis_measures(const char *name)
+{
+    for (int i = 0; i < ANALYSIS_COUNT; i++)
+        if (strcmp(analyses[i]->type.name, name) == 0)
+            return analyses[i]->measure != NULL;
+    return false;
+}
+
 bool analyses_measure(const struct stability_plan *plan, struct observations *observations,
                       struct arena *arena, struct stability_error *error)
 {

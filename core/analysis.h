@@ -70,6 +70,8 @@ bool analyses_read(struct analyses *analyses, const struct stability_options *op
 /* The most bytes that one of them takes while it runs, beside `kept` ones, which are part of it; -1 with the
  * error where one of them refuses, or takes more than options.limits.bytes. */
 double analyses_bytes(const struct stability_plan *plan, double kept, struct stability_error *error);
+/* Whether rules speak of what the analysis of that name measures. */
+bool analysis_measures(const char *name);
 /* Takes what their rules need, before these run. */
 bool analyses_measure(const struct stability_plan *plan, struct observations *observations,
                       struct arena *arena, struct stability_error *error);

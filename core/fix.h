@@ -41,6 +41,9 @@ void fix_offer(const struct fix_context *context, const struct revision *revisio
  * search's memory; counts as a trial. NULL where it cannot run, or too many were tried. */
 const double *fix_measure(const struct fix_context *context, const struct revision *revision);
 
+/* To that many digits, so that it reads well. */
+double fix_rounded(double number, int digits);
+
 /* ---- what the kinds ask of a graph ---- */
 
 /* Whether the loss reads a value of the node. */

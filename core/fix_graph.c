@@ -1,6 +1,15 @@
 #include "core/fix.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+double fix_rounded(double number, int digits)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "%.*g", digits, number);
+    return strtod(text, NULL);
+}
 
 bool fix_is_last(const struct graph *graph, int node)
 {

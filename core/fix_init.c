@@ -50,13 +50,6 @@ void fix_init_hidden(const struct fix_context *context, struct revision *revisio
     }
 }
 
-/* To three digits, so that it reads well. */
-static double rounded(double number)
-{
-    double unit = pow(10, floor(log10(number)) - 2);
-    return number > 0 ? round(number / unit) * unit : number;
-}
-
 struct fix_scheme fix_scheme_for(const struct fix_context *context, int node, bool orthogonal)
 {
     const struct graph *graph = context->graph;
@@ -66,12 +59,12 @@ struct fix_scheme fix_scheme_for(const struct fix_context *context, int node, bo
     struct wanted wanted = scheme_wanted(activation < 0 ? NULL : &graph->nodes[activation], &fans);
     if (orthogonal) /* each element has variance gain^2 over the longer side of the matrix */
         return (struct fix_scheme){"orthogonal_", "gain", NULL,
-                                   rounded(sqrt(wanted.variance * fmax(fans.in, rows)))};
+                                   fix_rounded(sqrt(wanted.variance * fmax(fans.in, rows)), 3)};
     if (strcmp(wanted.scheme, "lecun") == 0)
         return (struct fix_scheme){"kaiming_normal_", "nonlinearity", "linear", 0};
     if (strcmp(wanted.scheme, "kaiming") == 0)
         return fix_scheme_kaiming;
-    double gain = rounded(sqrt(wanted.variance * (fans.in + fans.out) / 2));
+    double gain = fix_rounded(sqrt(wanted.variance * (fans.in + fans.out) / 2), 3);
     if (fabs(gain - 1) < 1e-3)
         return fix_scheme_xavier;
     return (struct fix_scheme){"xavier_normal_", "gain", NULL, gain};

@@ -75,6 +75,20 @@ static int64_t memory_limit(const struct fix_search *search)
     return limit > 0 && (double)limit < bytes ? limit : (int64_t)fmin(bytes, 9e18);
 }
 
+/* Analyses that rules do not speak of are left out. False where memory ran out. */
+static bool keep_measuring(struct fix_search *search, struct stability_options *options)
+{
+    struct stability_analysis *kept = arena_array(&search->arena, options->analysis_count, sizeof(*kept));
+    size_t count = 0;
+    for (size_t i = 0; kept && i < options->analysis_count; i++)
+        if (analysis_measures(options->analyses[i].name))
+            kept[count++] = options->analyses[i];
+    options->analyses = kept;
+    options->analysis_count = count;
+    search->failed |= !kept;
+    return kept != NULL;
+}
+
 /* False where the changed request cannot run: then it is no fix. */
 static bool open_run(struct fix_search *search, struct stability_request *request, struct fix_run *run)
 {
@@ -83,7 +97,8 @@ static bool open_run(struct fix_search *search, struct stability_request *reques
     if (search->failed || search->stopped || search->runs >= search->last_run)
         return false;
     search->runs++;
-    request->options.analysis_count = 0;
+    if (!keep_measuring(search, &request->options))
+        return false;
     request->options.limits.bytes = memory_limit(search);
     run->plan = stability_plan_new(request, &error);
     if (run->plan)

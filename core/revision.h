@@ -65,6 +65,9 @@ void revision_draw(struct revision *revision, const char *layer, const char *par
 /* Loss and options. */
 void revision_set_loss(struct revision *revision, const char *type);
 void revision_set_learning_rate(struct revision *revision, double rate);
+/* A setting of an analysis that the request asks for. */
+void revision_set_analysis(struct revision *revision, const char *analysis, const char *setting,
+                           const struct stability_value *value);
 void revision_set_float64(struct revision *revision);
 
 /* Values of attributes. */

@@ -63,6 +63,20 @@ void revision_set_type(struct revision *r, const char *layer, const char *type, 
             drop_attribute(r, members, i, object);
 }
 
+/* Members with one of them set. */
+static struct stability_members with_member(struct revision *r, const struct stability_members *members,
+                                            const char *name, const struct stability_value *value)
+{
+    struct stability_member *items =
+        revision_copy(r, members->items, members->count, members->count + 1, sizeof(*items));
+    size_t i = 0;
+    while (items && i < members->count && strcmp(items[i].name, name) != 0)
+        i++;
+    if (items)
+        items[i] = (struct stability_member){name, *value};
+    return (struct stability_members){members->count + (i == members->count), items};
+}
+
 void revision_set_attribute(struct revision *r, const char *layer, const char *name,
                             const struct stability_value *value)
 {
@@ -70,18 +84,10 @@ void revision_set_attribute(struct revision *r, const char *layer, const char *n
     if (at < 0)
         return;
     struct stability_members *members = &r->layers[at].attributes;
-    struct stability_member *items =
-        revision_copy(r, members->items, members->count, members->count + 1, sizeof(*items));
+    size_t before = members->count;
+    *members = with_member(r, members, name, value);
     const char *path = arena_format(r->arena, "/model/layers/%d/%s", at, name);
-    if (!items)
-        return;
-    size_t i = 0;
-    while (i < members->count && strcmp(items[i].name, name) != 0)
-        i++;
-    bool present = i < members->count;
-    items[i] = (struct stability_member){name, *value};
-    *members = (struct stability_members){members->count + !present, items};
-    (present ? patch_replace : patch_add)(r, path, patch_value(r, value));
+    (members->count == before ? patch_replace : patch_add)(r, path, patch_value(r, value));
 }
 
 /* ---- parameters ---- */
@@ -185,6 +191,22 @@ void revision_set_learning_rate(struct revision *r, double rate)
     r->request.options.learning_rate_given = true;
     struct stability_value value = revision_real(rate);
     patch_add(r, "/options/learning_rate", patch_value(r, &value));
+}
+
+/* The request may name its analyses in a list: all of them are written down as an object. */
+void revision_set_analysis(struct revision *r, const char *analysis, const char *setting,
+                           const struct stability_value *value)
+{
+    struct stability_options *options = &r->request.options;
+    struct stability_analysis *analyses = revision_copy(r, options->analyses, options->analysis_count,
+                                                        options->analysis_count, sizeof(*analyses));
+    for (size_t i = 0; analyses && i < options->analysis_count; i++)
+        if (strcmp(analyses[i].name, analysis) == 0)
+            analyses[i].settings = with_member(r, &analyses[i].settings, setting, value);
+    if (r->failed)
+        return;
+    options->analyses = analyses;
+    patch_replace(r, "/options/analyses", patch_analyses(r));
 }
 
 void revision_set_float64(struct revision *r)

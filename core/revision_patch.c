@@ -176,3 +176,15 @@ const struct stability_result *patch_layer(struct revision *r, const struct stab
         write_names(&maker, object, "inputs", layer->input_count, layer->inputs);
     return made(r, &maker, object);
 }
+
+const struct stability_result *patch_analyses(struct revision *r)
+{
+    struct analysis_context maker = maker_of(r);
+    struct stability_result *object = result_object(&maker, NULL, "");
+    const struct stability_options *options = &r->request.options;
+    for (size_t i = 0; i < options->analysis_count; i++) {
+        struct stability_result *settings = result_object(&maker, object, options->analyses[i].name);
+        write_members(&maker, settings, &options->analyses[i].settings);
+    }
+    return made(r, &maker, object);
+}

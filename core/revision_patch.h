@@ -17,6 +17,8 @@ const struct stability_result *patch_recipe(struct revision *revision, const str
 /* {"name": value} */
 const struct stability_result *patch_member(struct revision *revision, const char *name,
                                             const struct stability_result *value);
+/* {"training": {"steps": 20}}: all analyses with their settings. */
+const struct stability_result *patch_analyses(struct revision *revision);
 const struct stability_result *patch_layer(struct revision *revision, const struct stability_layer *layer);
 
 /* A member's name as a token of a JSON Pointer; `token` has room for twice its bytes and a NUL. */

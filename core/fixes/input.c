@@ -4,12 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-static double rounded(double number)
-{
-    double unit = pow(10, floor(log10(fabs(number))) - 3);
-    return number != 0 ? round(number / unit) * unit : 0;
-}
-
 static int find_node(const struct graph *graph, const char *name)
 {
     for (int i = 0; i < graph->node_count; i++)
@@ -23,7 +17,7 @@ static void try_scale(const struct fix_context *context, int node, double rms)
     if (!(rms > 0) || !isfinite(rms))
         return;
     struct revision revision = fix_begin(context);
-    double factor = rounded(1 / rms);
+    double factor = fix_rounded(1 / rms, 4);
     struct stability_member attribute = {"factor", revision_real(factor)};
     struct stability_layer scale = fix_layer(&revision, "input", "scaled", "Scale", 1, &attribute);
     revision_insert_before(&revision, context->graph->nodes[node].name, 0, &scale);

@@ -7,12 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-static double rounded(double number)
-{
-    double unit = pow(10, floor(log10(number)) - 2);
-    return round(number / unit) * unit;
-}
-
 /* By how much the weights of a layer are to be multiplied; 1: they are near what is asked for. */
 static double factor_of(const struct fix_context *context, int node)
 {
@@ -25,7 +19,7 @@ static double factor_of(const struct fix_context *context, int node)
     struct fans fans = fans_of(&layer->parameters[0].shape);
     double asked = scheme_wanted(activation < 0 ? NULL : &context->graph->nodes[activation], &fans).variance;
     double scale = context->observations->forecast.layers[node].scale;
-    double factor = rounded(sqrt(asked / report->parameters[0].value->all.variance) / fabs(scale));
+    double factor = fix_rounded(sqrt(asked / report->parameters[0].value->all.variance) / fabs(scale), 3);
     return isfinite(factor) && factor > 0 && (factor > 1.2 || factor < 0.8) ? factor : 1;
 }
 

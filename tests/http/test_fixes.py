@@ -29,13 +29,14 @@ def post(body, status=200):
 def asking(body, **settings):
     """The request, which asks for fixes."""
     body = copy.deepcopy(body)
-    body.setdefault("options", {})["analyses"] = {"fixes": settings}
+    options = body.setdefault("options", {})
+    options["analyses"] = {**options.get("analyses", {}), "fixes": settings}
     return body
 
 
 def check_fix(body, finding, fix):
     changed = patch.apply(body, fix["patch"])
-    changed["options"].pop("analyses")
+    changed["options"]["analyses"].pop("fixes")
     report = post(changed)
     after = fix["after"]
     assert report["verdict"] == after["verdict"], (fix, report["verdict"])
@@ -194,6 +195,13 @@ def test_every_kind_of_planted_fault():
             continue
         seed = 77000 + number
         check_all(plant(random.Random(seed), seed).request(), cured=False)
+
+
+def test_steps_that_diverge_and_steps_that_do_nothing():
+    for rate, settings in ((300, {}), (300, {"learning_rate": 500, "optimizer": "SGD", "momentum": 0.5}), (1e-9, {})):
+        body = deep("ReLU", 2)
+        body["options"] = {"learning_rate": rate, "analyses": {"training": {"steps": 12, **settings}}}
+        check_all(body, ["learning-rate"])
 
 
 def test_healthy_models_and_those_that_ask_for_none_have_none():
