@@ -142,7 +142,8 @@ static bool allow_needed(int rules, const struct config *config)
     for (size_t i = 0; i < sizeof(read_by_libraries) / sizeof(read_by_libraries[0]); i++) {
         allowed = allowed && allow(rules, read_by_libraries[i], READING);
     }
-    return allowed && allow(rules, "/dev/null", READING | LANDLOCK_ACCESS_FS_WRITE_FILE) &&
+    return allowed &&
+           allow(rules, "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE) &&
            allow_around(rules, config->tokens, READING) && allow_around(rules, config->tls_cert, READING) &&
            allow_around(rules, config->tls_key, READING) && allow_store(rules, config->store);
 }

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -17,17 +18,18 @@ static void write_number(struct buffer *text, const char *name, const char *type
 
 static void write_memory(struct buffer *text)
 {
-    double pages[2];
+    char line[256];
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL) {
         return;
     }
-    if (fscanf(file, "%lf %lf", &pages[0], &pages[1]) == 2) {
+    if (fgets(line, sizeof(line), file) != NULL) {
+        char *rest;
         double size = (double)sysconf(_SC_PAGESIZE);
         write_number(text, "process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.",
-                     pages[0] * size);
+                     strtod(line, &rest) * size);
         write_number(text, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
-                     pages[1] * size);
+                     strtod(rest, NULL) * size);
     }
     fclose(file);
 }
@@ -56,7 +58,6 @@ static void write_start(struct buffer *text)
     char line[1024];
     struct timespec now;
     struct timespec up;
-    double ticks = 0;
     FILE *file = fopen("/proc/self/stat", "re");
     if (file == NULL) {
         return;
@@ -66,7 +67,8 @@ static void write_start(struct buffer *text)
     for (int i = 0; field != NULL && i < 20; i++) {
         field = strchr(field + 1, ' ');
     }
-    if (field != NULL && sscanf(field, "%lf", &ticks) == 1) {
+    if (field != NULL) {
+        double ticks = strtod(field, NULL);
         clock_gettime(CLOCK_REALTIME, &now);
         clock_gettime(CLOCK_BOOTTIME, &up);
         double boot = (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) * 1e-9;
