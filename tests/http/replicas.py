@@ -7,7 +7,7 @@ import time
 import uuid
 
 from database import Database
-from support import Server, model
+from support import PATIENCE, Server, model
 
 LEASE = "1"
 
@@ -74,17 +74,17 @@ def ask_until(choose_port, accept, end, *request):
 
 
 def medium_model(name):
-    """Work for about a tenth of a second."""
-    linear = {"type": "Linear", "in_features": 512, "out_features": 512}
+    """Work for some hundredths of a second: long enough to be killed in."""
+    linear = {"type": "Linear", "in_features": 256, "out_features": 256}
     layers = [{"name": f"fc{i}", **linear} for i in range(20)]
     return {"model": {"name": name, "layers": layers, "loss": {"type": "MSELoss"}},
-            "data": {part: {"random": "normal", "shape": [32, 512]} for part in ("input", "target")}}
+            "data": {part: {"random": "normal", "shape": [32, 256]} for part in ("input", "target")}}
 
 
 class Storm:
     """Clients that send jobs, each until it is accepted, and a killer; then every accepted job must end once."""
 
-    def __init__(self, fleet, choose_port, seconds, seed, patience=60):
+    def __init__(self, fleet, choose_port, seconds, seed, patience=PATIENCE):
         self.fleet, self.choose_port, self.seed = fleet, choose_port, seed
         self.end = time.monotonic() + seconds
         self.patience = patience
@@ -106,7 +106,7 @@ class Storm:
                 with self.lock:
                     assert answer[1]["Location"] not in self.accepted, "two requests got one job"
                     self.accepted[answer[1]["Location"]] = name
-                time.sleep(chance.random() * 0.3)
+                time.sleep(0.1 + chance.random() * 0.3)
         except Exception as error:  # told by the thread that waits
             self.failures.append(error)
 
@@ -153,7 +153,7 @@ class Storm:
         return f"{len(ids)} jobs, {self.fleet.kills} kills, {again[0]} jobs begun more than once"
 
 
-def storm(count, seconds, seed, clients=4):
+def storm(count, seconds, seed, clients=3):
     with Database() as database:
         fleet = Fleet(database.url, count)
         watch_ends(database)

@@ -71,7 +71,7 @@ def soak(count, seconds, seed):
         watch_ends(database)
         balancer = Balancer(ports)
         started = time.monotonic()
-        run = Storm(fleet, lambda: balancer.port, seconds, seed, patience=120)
+        run = Storm(fleet, lambda: balancer.port, seconds, seed)
         run.run(clients=8)
         told = run.check(database)
         balancer.stop()
