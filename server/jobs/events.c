@@ -21,6 +21,20 @@ struct follower {
     double told_at; /* clock_seconds() */
 };
 
+static bool add_follower(struct jobs *jobs, struct follower *follower)
+{
+    pthread_mutex_lock(&jobs->mutex);
+    bool fits = jobs->follower_count < MOST_FOLLOWERS && !atomic_load(&jobs->stopping);
+    if (fits) {
+        follower->next = jobs->followers;
+        jobs->followers = follower;
+        jobs->follower_count++;
+        pthread_cond_signal(&jobs->ticked);
+    }
+    pthread_mutex_unlock(&jobs->mutex);
+    return fits;
+}
+
 bool jobs_follow(struct jobs *jobs, const char *id, struct http_stream *stream, struct stability_error *error)
 {
     struct follower *follower = calloc(1, sizeof(*follower));
@@ -29,16 +43,7 @@ bool jobs_follow(struct jobs *jobs, const char *id, struct http_stream *stream, 
     }
     follower->stream = stream;
     snprintf(follower->id, sizeof(follower->id), "%s", id);
-    pthread_mutex_lock(&jobs->mutex);
-    bool taken = jobs->follower_count < MOST_FOLLOWERS && !atomic_load(&jobs->stopping);
-    if (taken) {
-        follower->next = jobs->followers;
-        jobs->followers = follower;
-        jobs->follower_count++;
-        pthread_cond_signal(&jobs->ticked);
-    }
-    pthread_mutex_unlock(&jobs->mutex);
-    if (!taken) {
+    if (!add_follower(jobs, follower)) {
         free(follower);
         return stability_fail(error, STABILITY_ERROR_QUEUE_FULL, NULL,
                               "%d clients follow jobs already; GET the job instead", MOST_FOLLOWERS);

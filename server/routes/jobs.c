@@ -14,6 +14,7 @@ static bool find_job(const struct http_request *request, struct job_view *view, 
 {
     bool found = false;
     struct service *service = request->service;
+    *view = (struct job_view){0};
     if (store_is_id(request->resource) &&
         !store_find_job(service->store, request->resource, view, &found, error)) {
         return false;

@@ -136,8 +136,7 @@ static void refuses_what_is_no_report(void **unused)
         "{\"verdict\":\"stable\",\"findings\":[1]}",
         "{\"verdict\":\"stable\",\"findings\":[{\"severity\":\"error\"}]}",
         "{\"verdict\":\"stable\",\"findings\":[{\"severity\":\"none\",\"fingerprint\":\"0\"}]}",
-        "{\"verdict\":\"stable\",\"findings\":[{\"severity\":\"error\",\"fingerprint\":\"00000000000000000\"}"
-        "]}",
+        "{\"verdict\":\"\",\"findings\":[{\"severity\":\"info\",\"fingerprint\":\"00000000000000000\"}]}",
         "{\"findings\":[]}",
     };
     (void)unused;
