@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """stabilityd beside what its users would write instead: Python, PyTorch on one thread, and the same report.
 
-    peer.py STABILITYD [--runs N] [--markdown FILE] [CASE…]
+    peer.py STABILITYD [--runs N] [CASE…]
 
 Both get the same bytes, in turn, in one run: the service over HTTP on a kept-alive connection, the peer in this process. The peer
 decodes the JSON, builds the modules, runs forward and backward, takes the statistics of every output, output gradient and parameter
 gradient, and writes JSON. Printed are medians and their ratio, and what PyTorch's forward and backward pass alone take beside the
 service's compute time (from Server-Timing). Needs python3-torch.
 """
-import argparse, base64, http.client, json, math, os, platform, re, statistics, subprocess, sys, time
+import argparse, base64, http.client, json, math, os, re, statistics, subprocess, sys, time
 
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -187,14 +187,14 @@ def request(layers, shape, target, encoding):
 
 
 class Service:
-    def __init__(self, program):
-        self.process = subprocess.Popen([program, 'serve', '--port', '0', '--threads', '1', '--max-body', str(1 << 30)], stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True)
-        port = int(re.search(r':(\d+)', self.process.stdout.readline()).group(1))
-        self.connection = http.client.HTTPConnection('127.0.0.1', port)
+    def __init__(self, program, threads=1):
+        self.process = subprocess.Popen([program, 'serve', '--port', '0', '--threads', str(threads), '--max-body', str(1 << 30)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.port = int(re.search(r':(\d+)', self.process.stdout.readline()).group(1))
+        self.connection = http.client.HTTPConnection('127.0.0.1', self.port)
 
-    def post(self, body):
-        self.connection.request('POST', '/v1/diagnose', body, {'Content-Type': 'application/json'})
+    def post(self, body, path='/v1/diagnose'):
+        self.connection.request('POST', path, body, {'Content-Type': 'application/json'})
         response = self.connection.getresponse()
         answer = response.read()
         if response.status != 200:
@@ -202,6 +202,7 @@ class Service:
         return json.loads(answer), dict(re.findall(r'(\w+);dur=([\d.]+)', response.getheader('Server-Timing', '')))
 
     def close(self):
+        self.connection.close()
         self.process.terminate()
         self.process.wait()
 
@@ -221,7 +222,20 @@ def measure(service, body, runs):
     loss, other = report['summary']['loss'], json.loads(answer)['loss']
     if not math.isclose(loss, other, rel_tol=1e-3):
         sys.exit(f'the losses differ: {loss} and PyTorch {other}')
-    return {k: statistics.median(v) for k, v in times.items()}
+    return {k: statistics.median(v) for k, v in times.items()}, report
+
+
+HEADER = ['| request | body | PyTorch peer | stabilityd | ratio | PyTorch forward + backward | stabilityd compute | ratio |',
+          '|---|---:|---:|---:|---:|---:|---:|---:|']
+
+
+def compare(service, name, runs=0):
+    """A line of the table, and what it was made of: medians, report, bytes of the body."""
+    body = request(*CASES[name])
+    t, report = measure(service, body, runs or max(5, min(101, int(2e7 / len(body)))))
+    line = (f"| {name} | {len(body) / 1e6:.2f} MB | {1e3 * t['peer']:.2f} ms | {1e3 * t['service']:.2f} ms | {t['peer'] / t['service']:.2f} | "
+            f"{1e3 * t['passes']:.2f} ms | {1e3 * t['compute']:.2f} ms | {t['passes'] / t['compute']:.2f} |")
+    return line, t, report, len(body)
 
 
 def main():
@@ -229,24 +243,14 @@ def main():
     parser.add_argument('program')
     parser.add_argument('cases', nargs='*', help=' '.join(CASES))
     parser.add_argument('--runs', type=int, default=0, help='by default as many as take some seconds')
-    parser.add_argument('--markdown', help='writes the table to this file')
     arguments = parser.parse_args()
-    lines = ['| request | body | PyTorch peer | stabilityd | ratio | PyTorch forward + backward | stabilityd compute | ratio |',
-             '|---|---:|---:|---:|---:|---:|---:|---:|']
+    print('\n'.join(HEADER))
     service = Service(arguments.program)
     try:
         for name in arguments.cases or CASES:
-            body = request(*CASES[name])
-            t = measure(service, body, arguments.runs or max(5, min(101, int(2e7 / len(body)))))
-            lines.append(f"| {name} | {len(body) / 1e6:.2f} MB | {1e3 * t['peer']:.1f} ms | {1e3 * t['service']:.1f} ms | {t['peer'] / t['service']:.2f} | "
-                         f"{1e3 * t['passes']:.1f} ms | {1e3 * t['compute']:.1f} ms | {t['passes'] / t['compute']:.2f} |")
-            print(lines[-1], flush=True)
+            print(compare(service, name, arguments.runs)[0], flush=True)
     finally:
         service.close()
-    if arguments.markdown:
-        with open(arguments.markdown, 'w') as file:
-            print(f'# Benchmarks\n\nMedians of runs in turn on one core of {platform.machine()}, PyTorch {torch.__version__} on one thread.\n', file=file)
-            print('\n'.join(lines), file=file)
 
 
 if __name__ == '__main__':

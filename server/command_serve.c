@@ -16,7 +16,7 @@
 #define STORE_SHARE 8       /* a store in memory may take this part of --memory, beside it */
 #define STORE_THREADS 4     /* requests that wait for the store at once */
 #define STORE_QUEUE 1024    /* requests that may wait for one of these threads */
-#define QUEUE_PER_THREAD 16 /* requests that may wait for each thread of the compute pool */
+#define QUEUE_PER_THREAD 64 /* requests that may wait for each thread of the compute pool */
 
 static bool check_address(const struct config *config, struct stability_error *error)
 {

@@ -348,7 +348,7 @@ def test_full_queue():
     with Server("--threads", "1") as server, server.connect() as first, server.connect() as second:
         first.send(request("POST", DIAGNOSE, endless_model()))
         wait_until(lambda: is_left_waiting(second))
-        waiting = [server.connect() for _ in range(20)]
+        waiting = [server.connect() for _ in range(70)]
         for connection in waiting:
             connection.send(request("POST", DIAGNOSE, endless_model()))
         answered, _, _ = select.select([connection.socket for connection in waiting], [], [], PATIENCE)
