@@ -1,0 +1,62 @@
+/* Any bytes as a number: what the grammar of JSON takes has the value that strtod gives it, alone and in a
+ * list. */
+#include "server/input/number.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+    if (!holds) {
+        abort();
+    }
+}
+
+static bool same(double a, double b)
+{
+    return memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+/* The parser reads no further than `end`; strtod needs a NUL there. */
+static void compare(const char *text, size_t length)
+{
+    struct number number = {0};
+    const char *after = number_parse(text, text + length, &number);
+    require(after >= text && after <= text + length);
+    require((number.kind == NUMBER_MALFORMED) == (number.problem != NULL));
+    if (number.kind == NUMBER_MALFORMED) {
+        return;
+    }
+    char *copy = strndup(text, (size_t)(after - text)), *end;
+    require(copy != NULL);
+    double expected = strtod(copy, &end);
+    require(*end == '\0');
+    require((fabs(expected) > DBL_MAX) == (number.kind == NUMBER_TOO_LARGE));
+    if (number.kind != NUMBER_TOO_LARGE) {
+        double listed;
+        bool reals = false;
+        const char *start = text;
+        require(same(expected, number.value));
+        require(number_parse_list(&start, text + length, &listed, 1, &reals) == 1);
+        require(same(expected, listed) && start == after && reals == (number.kind == NUMBER_REAL));
+    }
+    free(copy);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text =
+        malloc(size + (size == 0)); /* exactly as large, so that a sanitizer sees what is read beyond */
+    require(text != NULL);
+    memcpy(text, data, size);
+    if (size > 0) {
+        compare(text, size);
+    }
+    free(text);
+    return 0;
+}
