@@ -247,6 +247,7 @@ def main():
     parser.add_argument('build')
     parser.add_argument('--write', help='the page')
     arguments = parser.parse_args()
+    busy = os.getloadavg()[0]
     program = f'{arguments.build}/stabilityd'
     products = bench(arguments.build, 'product_bench')
     library, kernels = (float(x) * 1e9 for x in re.findall(r'([\d.]+) GFLOP', products))
@@ -256,7 +257,8 @@ def main():
     growing = growth(program)
     clients = many_clients(program) + start_up(program)
     page = ['# Benchmarks', '', 'Written by `script/bench`: what a user would write instead, in Python with PyTorch, in the same run as the service, and the '
-            'service alone.', '', f'Machine: {machine()}. Ratios count, not milliseconds.', '', '## Beside PyTorch', '',
+            'service alone.', '', f'Machine: {machine()}. Ratios count, not milliseconds. Before the run, {busy:.1f} other processes were running or waiting for a processor: '
+            'with more than a few tenths, the figures for several threads say little.', '', '## Beside PyTorch', '',
             'The peer decodes the JSON, builds the modules, runs forward and backward, takes the statistics of every output, output gradient and',
             'parameter gradient, and writes JSON (`bench/peer.py`). The last three columns are the two passes alone, without statistics for PyTorch,',
             'with them for the service.', '', *peers, '', *checked, '', '## Where the time goes', '',
