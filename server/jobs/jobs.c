@@ -83,6 +83,11 @@ int jobs_running(struct jobs *jobs)
     return count;
 }
 
+int64_t jobs_queued(const struct jobs *jobs)
+{
+    return atomic_load(&jobs->queued);
+}
+
 /* What a worker has, copied, for the store is not asked with the mutex locked. */
 static bool read_worker(struct worker *worker, struct worker *copy)
 {
@@ -128,10 +133,13 @@ static void keep(struct jobs *jobs, struct rounds *rounds)
 {
     struct service *service = jobs->service;
     struct stability_error ignored = {0}; /* the store has logged it, and its health shows it */
+    int64_t queued;
     double now = clock_seconds();
     if (now >= rounds->renewed + fmin(TICK_SECONDS, service->config->job_lease / 3)) {
         rounds->renewed = now;
-        store_ping(service->store, &ignored);
+        if (store_count_queued(service->store, &queued, &ignored)) {
+            atomic_store(&jobs->queued, queued);
+        }
         for (int i = 0; i < jobs->worker_count; i++) {
             renew(&jobs->workers[i]);
         }

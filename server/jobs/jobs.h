@@ -46,8 +46,9 @@ void jobs_progress(struct jobs *jobs, const char *id, struct job_progress *progr
 bool jobs_follow(struct jobs *jobs, const char *id, struct http_stream *stream,
                  struct stability_error *error);
 
-/* How many jobs are worked on here. */
+/* How many jobs are worked on here, and how many were queued in the whole store a moment ago. */
 int jobs_running(struct jobs *jobs);
+int64_t jobs_queued(const struct jobs *jobs);
 
 /* Takes no further jobs, stops the work and hands back the jobs that are under way, ends all streams. */
 void jobs_stop(struct jobs *jobs);

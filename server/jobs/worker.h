@@ -26,6 +26,7 @@ struct jobs {
     pthread_cond_t ticked;  /* for the keeper: there is a follower, or it is to stop */
     pthread_cond_t stopped; /* for whoever waits for nothing but the time */
     bool look;              /* a worker should ask the store for a job */
+    _Atomic int64_t queued; /* in the whole store, when it was asked last */
     atomic_bool stopping;
     bool keeper_started;
     pthread_t keeper;

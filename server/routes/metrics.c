@@ -1,3 +1,4 @@
+#include "server/jobs/jobs.h"
 #include "server/routes/routes.h"
 
 #include <stdlib.h>
@@ -15,6 +16,9 @@ static bool write_metrics(const struct service *service, struct buffer *body)
         {"memory_reserved_bytes", "Bytes reserved for bodies, tensors and computations.",
          (double)atomic_load(&service->memory.reserved)},
         {"memory_limit_bytes", "Bytes that may be reserved.", (double)service->memory.total},
+        {"jobs_queued", "Jobs that wait in the store, of all servers that share it.",
+         (double)jobs_queued(service->jobs)},
+        {"jobs_running", "Jobs that this server works on.", jobs_running(service->jobs)},
         {"draining", "1 from SIGTERM on, else 0.", atomic_load(&service->draining)},
     };
     if (routes == NULL) {

@@ -121,11 +121,6 @@ bool store_statement(struct store *store, const struct store_statement *statemen
     return store_work(store, &work, error);
 }
 
-bool store_ping(struct store *store, struct stability_error *error)
-{
-    return store_statement(store, &(struct store_statement){.sql = "SELECT 1"}, error);
-}
-
 void store_make_id(char id[STORE_ID_SIZE])
 {
     unsigned char bytes[16];

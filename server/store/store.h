@@ -27,8 +27,6 @@ void store_close(struct store *store);
 
 /* Whether the database answered when it was asked last; does not wait. */
 bool store_is_healthy(const struct store *store);
-/* Asks it. */
-bool store_ping(struct store *store, struct stability_error *error);
 /* "SQLite in memory", "SQLite", "PostgreSQL". */
 const char *store_name(const struct store *store);
 

@@ -226,6 +226,8 @@ def test_bounded_queue():
         running = submit(server, endless_model())
         wait_for(server, running, "running")
         waiting = [submit(server), submit(server)]
+        wait_until(lambda: b"\nstabilityd_jobs_queued 2\n" in server.request("GET", "/metrics").body)
+        assert b"\nstabilityd_jobs_running 1\n" in server.request("GET", "/metrics").body
         response = server.request("POST", DIAGNOSE, model(), Prefer="respond-async")
         assert_problem(response, 503, "queue-full", "2 jobs")
         assert int(response.headers["retry-after"]) >= 1
