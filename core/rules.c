@@ -1,3 +1,4 @@
+#include "core/fingerprint.h"
 #include "core/rule.h"
 
 #include <math.h>
@@ -135,21 +136,6 @@ const char *rule_text(struct rule_context *context, const char *format, ...)
     return arena_string(context->arena, text);
 }
 
-/* FNV-1a over the rule and the layers: the same finding in two runs has the same one. */
-static void write_fingerprint(struct stability_finding *finding)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    const char *name = finding->rule;
-    for (size_t i = 0;; name = finding->layers[i++]) {
-        for (const char *c = name; *c; c++)
-            hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-        hash = (hash ^ 0xff) * 0x100000001b3u; /* no byte of UTF-8: keeps names apart */
-        if (i == finding->layer_count)
-            break;
-    }
-    snprintf(finding->fingerprint, sizeof(finding->fingerprint), "%016llx", (unsigned long long)hash);
-}
-
 static bool add_flag(struct rule_context *context, int node, const char *rule)
 {
     struct finding_list *list = context->findings;
@@ -205,7 +191,7 @@ bool rule_add(struct rule_context *context, const struct finding *finding)
         .evidence_count = finding->evidence_count,
         .evidence = evidence,
     };
-    write_fingerprint(added);
+    fingerprint_write(added->fingerprint, added->rule, layers, added->layer_count);
     context->findings->count++;
     return true;
 }

@@ -2,7 +2,6 @@
 
 #include "server/clock.h"
 #include "server/output/bundle.h"
-#include "server/output/gradcheck.h"
 
 #include <stability/stability.h>
 
@@ -112,10 +111,8 @@ static bool keep_gradcheck(const struct stability_gradcheck_report *report, stru
     bool written = true;
     for (size_t i = 0; written && i < format_count(); i++) {
         struct buffer body = {0};
-        if (gradcheck_has_format(format_at(i))) {
-            written = gradcheck_format(format_at(i), report, &body);
-            bundle_add(&diagnosis->bundle, format_at(i)->name, &body);
-        }
+        written = gradcheck_format(format_at(i), report, &body);
+        bundle_add(&diagnosis->bundle, format_at(i)->name, &body);
         buffer_free(&body);
     }
     diagnosis->verdict = report->failed ? "fail" : "pass";
@@ -197,9 +194,6 @@ static bool run_request(const struct diagnosis_call *call, struct progress *prog
 
 bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosis)
 {
-    if (call->purpose == INPUT_GRADCHECK && !gradcheck_check_format(call->choice.format, &diagnosis->error)) {
-        return false;
-    }
     struct progress progress = {call, call->deadline, STABILITY_OK};
     if (check_progress(&progress, NULL, 0, 0) && run_request(call, &progress, diagnosis)) {
         return true;

@@ -1,4 +1,5 @@
 /* From numerical and given gradients to errors, levels, patterns and suspects. */
+#include "core/fingerprint.h"
 #include "core/gradcheck/check.h"
 #include "core/gradcheck/pattern.h"
 
@@ -17,6 +18,11 @@ static const struct {
 const char *stability_gradcheck_level_name(enum stability_gradcheck_level level)
 {
     return levels[level].name;
+}
+
+double stability_gradcheck_level_bound(enum stability_gradcheck_level level)
+{
+    return levels[level].below;
 }
 
 static enum stability_gradcheck_level level_of(double relative_error)
@@ -203,6 +209,7 @@ bool conclusion_frame(struct check *c, struct stability_gradcheck_report *report
         s->result = &results[i];
         if (!layer || !results[i].name)
             return check_out_of_memory(c);
+        fingerprint_write(results[i].fingerprint, "gradient", &results[i].name, 1);
     }
     const char *model = c->trial.request.model.name;
     report->model = model ? arena_string(&c->arena, model) : NULL;

@@ -28,6 +28,8 @@ enum stability_gradcheck_level {
     STABILITY_GRADCHECK_WRONG
 };
 const char *stability_gradcheck_level_name(enum stability_gradcheck_level level);
+/* The relative error below which a gradient has this level; infinite for the last. */
+double stability_gradcheck_level_bound(enum stability_gradcheck_level level);
 
 struct stability_gradcheck_parameter {
     const char *name;  /* "fc2.weight" */
@@ -53,6 +55,7 @@ struct stability_gradcheck_parameter {
     const char *pattern;      /* "sign-flipped", "scaled", "transposed" ...; NULL: none recognised */
     double pattern_factor;    /* of "scaled": given = factor * numerical; else NaN */
     const char *pattern_text; /* what the pattern usually means; NULL without one */
+    char fingerprint[17];     /* 16 hex digits over the name: stable across runs and weights */
     double miss_probability;  /* directional mode: that an error of the reported size would have been missed;
                                  else NaN */
 };

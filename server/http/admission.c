@@ -1,6 +1,6 @@
 #include "server/http/admission.h"
 
-#include "server/output/gradcheck.h"
+#include "server/output/format.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,13 +123,10 @@ static bool choose_format(struct exchange *exchange)
 {
     struct report_choice *choice = &exchange->request.choice;
     const char *accept = find_header(exchange, MHD_HTTP_HEADER_ACCEPT);
-    bool gradcheck = exchange->route->traits & ROUTE_GRADCHECK;
     exchange->request.format_named =
         choice->format != NULL || (accept != NULL && strcmp(accept, "*/*") != 0 && accept[0] != '\0');
     if (choice->format == NULL) {
-        choice->format = format_accept(accept, gradcheck ? gradcheck_has_format : NULL);
-    } else if (gradcheck && !gradcheck_check_format(choice->format, &exchange->error)) {
-        return false;
+        choice->format = format_accept(accept);
     }
     return choice->format != NULL ||
            stability_fail(&exchange->error, STABILITY_ERROR_NOT_ACCEPTABLE, NULL,

@@ -1,7 +1,6 @@
 #include "server/openapi/openapi.h"
 
 #include "server/output/format.h"
-#include "server/output/gradcheck.h"
 #include "server/problem.h"
 #include "server/routes/routes.h"
 
@@ -91,30 +90,27 @@ static void member_raw(struct json_writer *json, const char *key, const char *te
     json->separate = true;
 }
 
-/* The names of formats that a route's report has. */
-static void write_formats(struct json_writer *json, const struct route *route)
+static void write_formats(struct json_writer *json)
 {
     json_key(json, "schema");
     json_begin_object(json);
     json_key(json, "enum");
     json_begin_array(json);
     for (size_t i = 0; i < format_count(); i++) {
-        if (!(route->traits & ROUTE_GRADCHECK) || gradcheck_has_format(format_at(i))) {
-            json_write_text(json, format_at(i)->name);
-        }
+        json_write_text(json, format_at(i)->name);
     }
     json_end_array(json);
     json_end_object(json);
 }
 
-static void write_parameter(struct json_writer *json, const struct route *route, size_t index)
+static void write_parameter(struct json_writer *json, size_t index)
 {
     json_begin_object(json);
     json_member_text(json, "name", parameters[index].name);
     json_member_text(json, "in", parameters[index].where);
     json_member_text(json, "description", parameters[index].documentation);
     if (parameters[index].schema == NULL) {
-        write_formats(json, route);
+        write_formats(json);
     } else {
         member_raw(json, "schema", parameters[index].schema);
     }
@@ -143,7 +139,7 @@ static void write_parameters(struct json_writer *json, const struct route *route
     }
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
         if (applies(i, route)) {
-            write_parameter(json, route, i);
+            write_parameter(json, i);
         }
     }
     json_end_array(json);
@@ -164,7 +160,7 @@ static void write_content(struct json_writer *json, const char *media_type, cons
 
 static void write_body(struct json_writer *json, const struct route *route)
 {
-    bool gradcheck = route->traits & ROUTE_GRADCHECK;
+    bool gradcheck = route->handle == route_gradcheck;
     json_key(json, "requestBody");
     json_begin_object(json);
     json_member_boolean(json, "required", true);
@@ -198,7 +194,7 @@ static void write_report_format(struct json_writer *json, const struct route *ro
                                 const struct format *format, bool json_format)
 {
     char media_type[96];
-    bool gradcheck = route->traits & ROUTE_GRADCHECK;
+    bool gradcheck = route->handle == route_gradcheck;
     snprintf(media_type, sizeof(media_type), "%.*s", (int)strcspn(format->media_type, ";"),
              format->media_type);
     if (!json_format) {
@@ -224,7 +220,7 @@ static void write_report(struct json_writer *json, const struct route *route, in
         for (size_t k = 0; k < i; k++) {
             first = first && strcmp(format_at(k)->media_type, format_at(i)->media_type) != 0;
         }
-        if (first && (!(route->traits & ROUTE_GRADCHECK) || gradcheck_has_format(format_at(i)))) {
+        if (first) {
             write_report_format(json, route, format_at(i), i == 0);
         }
     }

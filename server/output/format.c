@@ -4,7 +4,7 @@
 #include <strings.h>
 
 static const struct format formats[] = {
-#define FORMAT(name, media_type, function) {#name, media_type, function},
+#define FORMAT(name, media_type, write, write_gradcheck) {#name, media_type, write, write_gradcheck},
 #include "server/output/formats.def"
 #undef FORMAT
 };
@@ -159,7 +159,7 @@ static bool preferred(const struct preference *a, const struct preference *b)
     return a->position < b->position;
 }
 
-const struct format *format_accept(const char *accept, bool (*offered)(const struct format *format))
+const struct format *format_accept(const char *accept)
 {
     if (accept == NULL || accept[strspn(accept, " \t")] == '\0') {
         return &formats[0];
@@ -168,8 +168,7 @@ const struct format *format_accept(const char *accept, bool (*offered)(const str
     struct preference best_preference = {0};
     for (size_t i = 0; i < format_count(); i++) {
         struct preference preference = preference_for(formats[i].media_type, accept);
-        bool possible = preference.thousandths > 0 && (offered == NULL || offered(&formats[i]));
-        if (possible && (best == NULL || preferred(&preference, &best_preference))) {
+        if (preference.thousandths > 0 && (best == NULL || preferred(&preference, &best_preference))) {
             best = &formats[i];
             best_preference = preference;
         }
@@ -180,5 +179,12 @@ const struct format *format_accept(const char *accept, bool (*offered)(const str
 bool report_format(const struct format *format, const struct stability_report *report, struct buffer *buffer)
 {
     format->write(report, buffer);
+    return !buffer->failed;
+}
+
+bool gradcheck_format(const struct format *format, const struct stability_gradcheck_report *report,
+                      struct buffer *buffer)
+{
+    format->write_gradcheck(report, buffer);
     return !buffer->failed;
 }

@@ -1,44 +1,8 @@
 #include "server/output/gradcheck.h"
 
-#include <string.h>
+#include "server/output/terminal.h"
 
-static const struct {
-    const char *format;
-    void (*write)(const struct stability_gradcheck_report *report, struct buffer *buffer);
-} writers[] = {
-    {"json", gradcheck_json},
-    {"text", gradcheck_text},
-};
-
-#define WRITER_COUNT (sizeof writers / sizeof writers[0])
-
-static size_t find_writer(const struct format *format)
-{
-    size_t index = 0;
-    while (index < WRITER_COUNT && strcmp(writers[index].format, format->name) != 0) {
-        index++;
-    }
-    return index;
-}
-
-bool gradcheck_has_format(const struct format *format)
-{
-    return find_writer(format) < WRITER_COUNT;
-}
-
-bool gradcheck_check_format(const struct format *format, struct stability_error *error)
-{
-    return gradcheck_has_format(format) ||
-           stability_fail(error, STABILITY_ERROR_NOT_ACCEPTABLE, NULL,
-                          "a gradient check is not written as '%s' (there are json, text)", format->name);
-}
-
-bool gradcheck_format(const struct format *format, const struct stability_gradcheck_report *report,
-                      struct buffer *buffer)
-{
-    writers[find_writer(format)].write(report, buffer);
-    return !buffer->failed;
-}
+#include <stability/stability.h>
 
 const char *gradcheck_mode_name(enum stability_gradcheck_mode mode)
 {
@@ -48,4 +12,29 @@ const char *gradcheck_mode_name(enum stability_gradcheck_mode mode)
         [STABILITY_GRADCHECK_DIRECTIONAL] = "directional",
     };
     return names[mode];
+}
+
+const char *gradcheck_source_name(const struct stability_gradcheck_parameter *parameter)
+{
+    return parameter->from_client ? "client" : "engine";
+}
+
+void gradcheck_phrase_verdict(struct buffer *buffer, const struct stability_gradcheck_report *report)
+{
+    buffer_format(buffer, "%s: gradients are %s", report->failed ? "fail" : "pass",
+                  stability_gradcheck_level_name(report->level));
+}
+
+void gradcheck_phrase_suspects(struct buffer *buffer, const struct stability_gradcheck_report *report)
+{
+    for (size_t i = 0; i < report->suspect_count; i++) {
+        buffer_append_text(buffer, i == 0 ? "" : ", then ");
+        terminal_escape(buffer, report->suspect_layers[i]);
+    }
+}
+
+void gradcheck_phrase_engine(struct buffer *buffer, const struct stability_gradcheck_report *report)
+{
+    buffer_format(buffer, "stabilityd " STABILITY_VERSION ", float64, %s check, own gradients %s",
+                  gradcheck_mode_name(report->mode), stability_gradcheck_level_name(report->engine_level));
 }

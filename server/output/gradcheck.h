@@ -1,24 +1,20 @@
-/* Reports of gradient checks in the forms that they are written in. */
+/* Words and numbers of gradient checks that several formats share. */
 #ifndef SERVER_OUTPUT_GRADCHECK_H
 #define SERVER_OUTPUT_GRADCHECK_H
 
-#include "server/output/format.h"
+#include "server/buffer.h"
 
 #include <stability/gradcheck.h>
 
-/* Whether a gradient check can be written in a format. */
-bool gradcheck_has_format(const struct format *format);
-/* The same, with NOT_ACCEPTABLE where it cannot. */
-bool gradcheck_check_format(const struct format *format, struct stability_error *error);
-/* Appends the report in such a format. False where memory does not suffice. */
-bool gradcheck_format(const struct format *format, const struct stability_gradcheck_report *report,
-                      struct buffer *buffer);
-
-/* The writers. */
-void gradcheck_json(const struct stability_gradcheck_report *report, struct buffer *buffer);
-void gradcheck_text(const struct stability_gradcheck_report *report, struct buffer *buffer);
-
 /* "full", "sampled", "directional". */
 const char *gradcheck_mode_name(enum stability_gradcheck_mode mode);
+/* Whose gradient it is: "client", "engine". */
+const char *gradcheck_source_name(const struct stability_gradcheck_parameter *parameter);
+/* "pass: gradients are acceptable". */
+void gradcheck_phrase_verdict(struct buffer *buffer, const struct stability_gradcheck_report *report);
+/* "fc1, then fc2"; nothing where no layer is suspect. */
+void gradcheck_phrase_suspects(struct buffer *buffer, const struct stability_gradcheck_report *report);
+/* "stabilityd 1.0.0, float64, full check, own gradients correct". */
+void gradcheck_phrase_engine(struct buffer *buffer, const struct stability_gradcheck_report *report);
 
 #endif

@@ -1,4 +1,5 @@
 #include "server/json_writer.h"
+#include "server/output/format.h"
 #include "server/output/gradcheck.h"
 
 #include <math.h>
@@ -38,7 +39,7 @@ static void write_parameter(struct json_writer *json, const struct stability_gra
     json_begin_object(json);
     json_member_text(json, "name", parameter->name);
     write_sizes(json, "shape", parameter->shape.sizes, parameter->shape.rank);
-    json_member_text(json, "source", parameter->from_client ? "client" : "engine");
+    json_member_text(json, "source", gradcheck_source_name(parameter));
     json_member_integer(json, "count", parameter->count);
     json_member_integer(json, "checked", parameter->checked);
     json_member_integer(json, "skipped_at_kink", parameter->skipped_at_kink);
@@ -51,6 +52,7 @@ static void write_parameter(struct json_writer *json, const struct stability_gra
     json_member_double(json, "relative_error", parameter->relative_error);
     json_member_double(json, "max_relative_error", parameter->max_relative_error);
     json_member_text(json, "level", stability_gradcheck_level_name(parameter->level));
+    json_member_text(json, "fingerprint", parameter->fingerprint);
     if (parameter->has_worst) {
         write_worst(json, parameter);
     }

@@ -1,5 +1,6 @@
 #include "server/output/html_charts.h"
 
+#include "server/output/html_page.h"
 #include "server/output/html_plot.h"
 #include "server/output/phrases.h"
 
@@ -162,12 +163,13 @@ static void draw_column(const struct plot *plot, const struct histogram *histogr
 
 static void draw_zone(const struct plot *plot, const struct quantity *quantity, enum zone zone)
 {
-    size_t layers = plot->report->layer_count;
+    const struct stability_report *report = plot->context;
+    size_t layers = report->layer_count;
     buffer_format(plot->out, "<path class=\"bars %s\" d=\"", zone_classes[zone]);
     for (size_t column = 0; column < plot->columns; column++) {
         struct histogram histogram = {0};
         for (size_t i = column * layers / plot->columns; i < (column + 1) * layers / plot->columns; i++) {
-            quantity->add(&histogram, &plot->report->layers[i]);
+            quantity->add(&histogram, &report->layers[i]);
         }
         draw_column(plot, &histogram, column, zone);
     }
@@ -191,11 +193,17 @@ static void describe(const struct plot *plot, const struct summary *summary)
     buffer_append_text(out, " too large");
     if (summary->worst_fraction > 0) {
         buffer_append_text(out, "; most are lost in ");
-        plot_layer(out, &plot->report->layers[summary->worst]);
+        html_code(out, plot->name(plot->context, summary->worst));
         buffer_append_text(out, ", ");
         phrase_percent(out, summary->worst_fraction);
     }
     buffer_append_text(out, ".");
+}
+
+static const char *layer_name(const void *context, size_t index)
+{
+    const struct stability_report *report = context;
+    return report->layers[index].name;
 }
 
 static void draw_chart(struct buffer *out, const struct stability_report *report,
@@ -208,7 +216,10 @@ static void draw_chart(struct buffer *out, const struct stability_report *report
     int low = summary.least < FLOAT16_LEAST ? summary.least : FLOAT16_LEAST;
     int high = summary.greatest > FLOAT16_GREATEST ? summary.greatest : FLOAT16_GREATEST;
     struct plot plot = {.out = out,
-                        .report = report,
+                        .context = report,
+                        .count = report->layer_count,
+                        .name = layer_name,
+                        .noun = "layer",
                         .id = quantity->id,
                         .title = quantity->title,
                         .scale = PLOT_BINARY_EXPONENTS,

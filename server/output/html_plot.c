@@ -5,8 +5,8 @@
 
 #include <math.h>
 
-/* So many layers have their names at the axis, cut to so many columns; more have numbers. */
-#define NAMED_LAYERS 28
+/* So many columns have their names at the axis, cut to so many columns; more have numbers. */
+#define NAMED_COLUMNS 28
 #define NAME_WIDTH 14
 
 /* The height of the drawing below the plot: of slanted names, and more for each of their columns; of numbers.
@@ -19,7 +19,7 @@
 
 static bool has_names(const struct plot *plot)
 {
-    return plot->report->layer_count <= NAMED_LAYERS;
+    return plot->count <= NAMED_COLUMNS;
 }
 
 double plot_x(const struct plot *plot, double column)
@@ -69,12 +69,12 @@ static void draw_vertical_axis(const struct plot *plot)
     }
 }
 
-/* Appends a layer's name, cut to NAME_WIDTH. Returns the columns that it takes up. */
-static size_t append_name(struct buffer *out, const struct stability_layer_report *layer)
+/* Appends a name, cut to NAME_WIDTH. Returns the columns that it takes up. */
+static size_t append_name(struct buffer *out, const struct plot *plot, size_t index)
 {
     struct buffer name = {0};
     size_t columns = 0;
-    terminal_escape(&name, layer->name);
+    terminal_escape(&name, plot->name(plot->context, index));
     if (name.length > 0) {
         columns = terminal_fit(out, name.data, name.length, NAME_WIDTH);
     }
@@ -91,8 +91,8 @@ static double margin_height(const struct plot *plot)
     }
     struct buffer name = {0};
     size_t widest = 0;
-    for (size_t i = 0; i < plot->report->layer_count; i++) {
-        size_t columns = append_name(&name, &plot->report->layers[i]);
+    for (size_t i = 0; i < plot->count; i++) {
+        size_t columns = append_name(&name, plot, i);
         widest = columns > widest ? columns : widest;
         buffer_truncate(&name, 0);
     }
@@ -103,30 +103,30 @@ static double margin_height(const struct plot *plot)
 
 static void draw_names(const struct plot *plot)
 {
-    for (size_t i = 0; i < plot->report->layer_count; i++) {
+    for (size_t i = 0; i < plot->count; i++) {
         buffer_format(plot->out, "<text class=\"name\" transform=\"translate(%.4g %.4g) rotate(-40)\">",
                       plot_x(plot, (double)i) + 4, PLOT_BOTTOM + 14);
         size_t start = plot->out->length;
-        append_name(plot->out, &plot->report->layers[i]);
+        append_name(plot->out, plot, i);
         escape_tail(plot->out, ESCAPE_MARKUP, start);
         buffer_append_text(plot->out, "</text>\n");
     }
 }
 
-/* Layers are counted from 1, as in the table of layers. */
+/* Counted from 1, as in the table. */
 static void draw_numbers(const struct plot *plot)
 {
-    size_t count = plot->report->layer_count;
+    size_t count = plot->count;
     size_t step = (size_t)tick_step((double)count / 2);
-    double columns_per_layer = (double)plot->columns / (double)count;
+    double columns_each = (double)plot->columns / (double)count;
     for (size_t number = step; number <= count; number += step) {
-        double x = plot_x(plot, ((double)number - 0.5) * columns_per_layer - 0.5);
+        double x = plot_x(plot, ((double)number - 0.5) * columns_each - 0.5);
         buffer_format(plot->out, "<text class=\"number\" x=\"%.4g\" y=\"%.4g\">%zu</text>\n", x,
                       PLOT_BOTTOM + 14, number);
     }
     buffer_format(plot->out,
-                  "<text class=\"number\" x=\"%.4g\" y=\"%.4g\">layer, by its number in the table</text>\n",
-                  PLOT_LEFT + PLOT_WIDTH / 2, PLOT_BOTTOM + 35);
+                  "<text class=\"number\" x=\"%.4g\" y=\"%.4g\">%s, by its number in the table</text>\n",
+                  PLOT_LEFT + PLOT_WIDTH / 2, PLOT_BOTTOM + 35, plot->noun);
 }
 
 void plot_begin(const struct plot *plot)
@@ -162,14 +162,7 @@ void plot_band(const struct plot *plot, double from, double to, const char *clas
     buffer_format(plot->out, "<rect class=\"%s\" x=\"%.4g\" y=\"%.4g\" width=\"%.4g\" height=\"%.4g\"/>\n",
                   class, PLOT_LEFT, top, PLOT_WIDTH, bottom - top);
     if (label != NULL) {
-        buffer_format(plot->out, "<text class=\"band-label\" x=\"%.4g\" y=\"%.4g\">%s</text>\n",
+        buffer_format(plot->out, "<text class=\"label %s\" x=\"%.4g\" y=\"%.4g\">%s</text>\n", class,
                       PLOT_LEFT + PLOT_WIDTH - 5, bottom - 6, label);
     }
-}
-
-void plot_layer(struct buffer *out, const struct stability_layer_report *layer)
-{
-    buffer_append_text(out, "<code>");
-    escape_text(out, ESCAPE_MARKUP, layer->name);
-    buffer_append_text(out, "</code>");
 }

@@ -1,6 +1,7 @@
 #include "server/output/html_results.h"
 
 #include "server/output/escape.h"
+#include "server/output/html_page.h"
 #include "server/output/results.h"
 
 #include <string.h>
@@ -15,11 +16,6 @@ struct page {
     size_t table_count;
 };
 
-static void append_escaped(struct buffer *out, const char *text)
-{
-    escape_text(out, ESCAPE_MARKUP, text);
-}
-
 static void append_name(struct buffer *out, const char *name)
 {
     size_t start = out->length;
@@ -30,7 +26,7 @@ static void append_name(struct buffer *out, const char *name)
 static void write_value(struct page *page, const char *name, const struct stability_result *value)
 {
     buffer_append_text(page->out, "<div><dt>");
-    append_escaped(page->out, name);
+    html_text(page->out, name);
     buffer_append_text(page->out, "</dt><dd>");
     size_t start = page->out->length;
     result_phrase(page->out, value);
@@ -63,7 +59,7 @@ static void write_table(struct page *page, const char *name, const struct stabil
     }
     size_t number = ++page->table_count;
     buffer_format(page->out, "<h4 id=\"result-%zu\">", number);
-    append_escaped(page->out, name);
+    html_text(page->out, name);
     buffer_format(
         page->out,
         "</h4>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"result-%zu\">\n"
@@ -102,7 +98,7 @@ static void write_analysis(void *context, const struct stability_result *analysi
     }
     page->begun = true;
     buffer_append_text(page->out, "<h3>");
-    append_escaped(page->out, analysis->name);
+    html_text(page->out, analysis->name);
     buffer_append_text(page->out, "</h3>\n<dl class=\"evidence\">\n");
     page->tables = false;
     bool listed = results_visit(analysis, write_member, page);

@@ -1,6 +1,6 @@
 #include "server/output/html_tables.h"
 
-#include "server/output/escape.h"
+#include "server/output/html_page.h"
 #include "server/output/phrases.h"
 #include "server/output/references.h"
 #include "server/output/terminal.h"
@@ -25,11 +25,6 @@ struct column {
     /* Appends the cell, tags included. */
     void (*cell)(struct buffer *out, const struct row *row);
 };
-
-static void append_visible(struct buffer *out, const char *text)
-{
-    escape_text(out, ESCAPE_MARKUP, text);
-}
 
 static void number_cell(struct buffer *out, bool exists, double number)
 {
@@ -72,14 +67,14 @@ static void cell_number(struct buffer *out, const struct row *row)
 static void cell_layer(struct buffer *out, const struct row *row)
 {
     buffer_append_text(out, "<th scope=\"row\"><code>");
-    append_visible(out, row->layer->name);
+    html_text(out, row->layer->name);
     buffer_append_text(out, "</code></th>");
 }
 
 static void cell_type(struct buffer *out, const struct row *row)
 {
     buffer_append_text(out, "<td>");
-    append_visible(out, row->layer->type);
+    html_text(out, row->layer->type);
     buffer_append_text(out, "</td>");
 }
 
@@ -154,7 +149,7 @@ static void cell_findings(struct buffer *out, const struct row *row)
         size_t finding = references[i].finding;
         buffer_format(out, "%s<a class=\"%s\" href=\"#finding-%zu\">", i > 0 ? " " : "",
                       stability_severity_name(row->report->findings[finding].severity), finding + 1);
-        reference_label(out, row->report, finding);
+        reference_label(out, row->report->findings, finding);
         buffer_append_text(out, "</a>");
     }
     if (count > LISTED_FINDINGS) {
@@ -166,9 +161,9 @@ static void cell_findings(struct buffer *out, const struct row *row)
 static void cell_parameter(struct buffer *out, const struct row *row)
 {
     buffer_append_text(out, "<th scope=\"row\"><code>");
-    append_visible(out, row->layer->name);
+    html_text(out, row->layer->name);
     buffer_append_text(out, ".");
-    append_visible(out, row->parameter->name);
+    html_text(out, row->parameter->name);
     buffer_append_text(out, "</code></th>");
 }
 
@@ -177,7 +172,7 @@ static void cell_origin(struct buffer *out, const struct row *row)
     buffer_append_text(out, "<td>");
     if (row->parameter->shared_with != NULL) {
         buffer_append_text(out, "shared with <code>");
-        append_visible(out, row->parameter->shared_with);
+        html_text(out, row->parameter->shared_with);
         buffer_append_text(out, "</code>");
     } else {
         buffer_append_text(out, row->parameter->initialized ? "initialized" : "given");

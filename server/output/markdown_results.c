@@ -1,6 +1,7 @@
 #include "server/output/markdown_results.h"
 
 #include "server/output/escape.h"
+#include "server/output/markdown_findings.h"
 #include "server/output/results.h"
 
 #define LISTED_ROWS 50
@@ -12,15 +13,10 @@ struct page {
     bool begun;
 };
 
-static void append_escaped(struct buffer *out, const char *text)
-{
-    escape_text(out, ESCAPE_MARKDOWN, text);
-}
-
 static void write_value(struct page *page, const char *name, const struct stability_result *value)
 {
     buffer_append_text(page->out, "- **");
-    append_escaped(page->out, name);
+    markdown_text(page->out, name);
     buffer_append_text(page->out, ":** ");
     size_t start = page->out->length;
     result_phrase(page->out, value);
@@ -49,7 +45,7 @@ static void write_table(struct page *page, const char *name, const struct stabil
         return;
     }
     buffer_append_text(page->out, "\n**");
-    append_escaped(page->out, name);
+    markdown_text(page->out, name);
     buffer_append_text(page->out, "**\n\n");
     for (size_t row = 0; row <= table.row_count && page->out->length < page->end; row++) {
         write_row(page->out, &table, row);
@@ -84,7 +80,7 @@ static void write_analysis(void *context, const struct stability_result *analysi
     }
     buffer_append_text(page->out, page->begun ? "\n#### " : "\n### Analyses\n\n#### ");
     page->begun = true;
-    append_escaped(page->out, analysis->name);
+    markdown_text(page->out, analysis->name);
     buffer_append_text(page->out, "\n\n");
     page->tables = false;
     bool listed = results_visit(analysis, write_member, page);

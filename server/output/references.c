@@ -48,9 +48,9 @@ const struct reference *references_of(const struct references *references, const
     return references->items + first;
 }
 
-void reference_label(struct buffer *buffer, const struct stability_report *report, size_t index)
+void reference_label(struct buffer *buffer, const struct stability_finding *findings, size_t index)
 {
     static const char letters[] = {
         [STABILITY_INFO] = 'I', [STABILITY_WARNING] = 'W', [STABILITY_ERROR_SEVERITY] = 'E'};
-    buffer_format(buffer, "%c%zu", letters[report->findings[index].severity], index + 1);
+    buffer_format(buffer, "%c%zu", letters[findings[index].severity], index + 1);
 }

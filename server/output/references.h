@@ -23,7 +23,7 @@ void references_collect(struct references *references, const struct stability_re
 /* The references of one layer, in the order of the findings; `count` is 0 where there are none. */
 const struct reference *references_of(const struct references *references, const char *layer, size_t *count);
 
-/* Appends the label of finding `index`: "E1", "W2", "I3", after its severity and its place in the report. */
-void reference_label(struct buffer *buffer, const struct stability_report *report, size_t index);
+/* Appends the label of finding `index`: "E1", "W2", "I3", after its severity and its place in the list. */
+void reference_label(struct buffer *buffer, const struct stability_finding *findings, size_t index);
 
 #endif

@@ -1,5 +1,6 @@
 /* GitLab's code quality report: https://docs.gitlab.com/ci/testing/code_quality/ */
 #include "server/output/format.h"
+#include "server/output/gradcheck_findings.h"
 #include "server/output/phrases.h"
 
 static const char *const severities[] = {
@@ -17,13 +18,13 @@ static void member_location(struct json_writer *json)
     json_end_object(json);
 }
 
-void report_gitlab(const struct stability_report *report, struct buffer *buffer)
+static void write_issues(const struct findings *findings, struct buffer *buffer)
 {
     struct json_writer json = {.buffer = buffer};
     struct buffer text = {0};
     json_begin_array(&json);
-    for (size_t i = 0; i < report->finding_count; i++) {
-        const struct stability_finding *finding = &report->findings[i];
+    for (size_t i = 0; i < findings->count; i++) {
+        const struct stability_finding *finding = &findings->items[i];
         json_begin_object(&json);
         phrase_finding(&text, finding);
         phrase_member(&json, "description", &text);
@@ -36,4 +37,15 @@ void report_gitlab(const struct stability_report *report, struct buffer *buffer)
     json_end_array(&json);
     buffer_append(buffer, "\n", 1);
     buffer_free(&text);
+}
+
+void report_gitlab(const struct stability_report *report, struct buffer *buffer)
+{
+    struct findings findings = findings_of(report);
+    write_issues(&findings, buffer);
+}
+
+void gradcheck_gitlab(const struct stability_gradcheck_report *report, struct buffer *buffer)
+{
+    gradcheck_findings_write(report, write_issues, buffer);
 }

@@ -1,21 +1,21 @@
-/* JUnit's XML, as Jenkins, GitLab and GitHub's actions read it. Every layer is a test case, and every rule:
- * findings of severity error are failures of their rule and of the layers that they name; all others stand in
- * the test case's system-out. */
+/* JUnit's XML, as Jenkins, GitLab and GitHub's actions read it. Every layer is a test case, and every rule;
+ * of a gradient check every parameter. Findings that are severe enough are failures of their rule and of what
+ * they name; all others stand in the test case's system-out. */
 #include "server/output/escape.h"
 #include "server/output/format.h"
+#include "server/output/gradcheck.h"
+#include "server/output/gradcheck_findings.h"
 #include "server/output/phrases.h"
 #include "server/output/references.h"
 
-#include <stability/registry.h>
-
-#include <inttypes.h>
 #include <string.h>
 
 struct document {
     struct buffer *out;
-    const struct stability_report *report;
-    struct references by_layer;
-    struct buffer indices; /* size_t each: the findings that the test case at hand tells */
+    const struct findings *findings;
+    const void *report;      /* of either kind: its suites and properties know which */
+    const void *of_subjects; /* what finds the findings of a layer or a parameter */
+    struct buffer indices;   /* size_t each: the findings that the test case at hand tells */
 };
 
 /* Test cases of one kind, by index. */
@@ -27,9 +27,17 @@ struct suite {
     bool detailed;                                           /* tells each finding in full */
 };
 
+/* What a suite says of the whole report. */
+struct property {
+    const char *name;
+    void (*phrase)(struct buffer *buffer, const void *report);
+};
+
+#define PROPERTIES 4
+
 static const char *model_name(const struct document *document)
 {
-    return document->report->model != NULL ? document->report->model : PHRASE_ARTIFACT;
+    return document->findings->model != NULL ? document->findings->model : PHRASE_ARTIFACT;
 }
 
 static void append_attribute(struct document *document, const char *name, const char *value)
@@ -37,36 +45,6 @@ static void append_attribute(struct document *document, const char *name, const 
     buffer_format(document->out, " %s=\"", name);
     escape_text(document->out, ESCAPE_MARKUP, value);
     buffer_append_text(document->out, "\"");
-}
-
-static const char *layer_name(const struct document *document, size_t index)
-{
-    return document->report->layers[index].name;
-}
-
-static void select_layer(struct document *document, size_t index)
-{
-    size_t count;
-    const struct reference *references =
-        references_of(&document->by_layer, document->report->layers[index].name, &count);
-    for (size_t i = 0; i < count; i++) {
-        buffer_append(&document->indices, &references[i].finding, sizeof(size_t));
-    }
-}
-
-static const char *rule_name(const struct document *document, size_t index)
-{
-    (void)document;
-    return stability_rule_type_at(index)->name;
-}
-
-static void select_rule(struct document *document, size_t index)
-{
-    for (size_t i = 0; i < document->report->finding_count; i++) {
-        if (strcmp(document->report->findings[i].rule, stability_rule_type_at(index)->name) == 0) {
-            buffer_append(&document->indices, &i, sizeof i);
-        }
-    }
 }
 
 /* The findings of a test case, in the order of the report: the most severe first. */
@@ -81,7 +59,7 @@ static const size_t *select_findings(struct document *document, const struct sui
 
 static bool is_failure(const struct document *document, size_t finding)
 {
-    return document->report->findings[finding].severity == STABILITY_ERROR_SEVERITY;
+    return document->findings->items[finding].severity >= document->findings->failing;
 }
 
 static size_t count_failures(struct document *document, const struct suite *suite)
@@ -98,7 +76,7 @@ static size_t count_failures(struct document *document, const struct suite *suit
 /* One line a finding, and what explains it on those that follow. */
 static void print_finding(struct document *document, const struct suite *suite, size_t index)
 {
-    const struct stability_finding *finding = &document->report->findings[index];
+    const struct stability_finding *finding = &document->findings->items[index];
     struct buffer *out = document->out;
     buffer_format(out, "%s: %s: ", stability_severity_name(finding->severity), finding->rule);
     size_t start = out->length;
@@ -118,7 +96,7 @@ static void print_finding(struct document *document, const struct suite *suite, 
 static void write_failure(struct document *document, const struct suite *suite, const size_t *findings,
                           size_t count)
 {
-    const struct stability_finding *first = &document->report->findings[findings[0]];
+    const struct stability_finding *first = &document->findings->items[findings[0]];
     buffer_append_text(document->out, "<failure message=\"");
     size_t start = document->out->length;
     phrase_sentence(document->out, first->message);
@@ -162,41 +140,25 @@ static void write_test(struct document *document, const struct suite *suite, siz
     buffer_append_text(document->out, "</testcase>\n");
 }
 
-static void write_property(struct document *document, const char *name,
-                           void (*phrase)(struct buffer *, const struct stability_report *))
+static void write_property(struct document *document, const struct property *property)
 {
-    buffer_format(document->out, "<property name=\"%s\" value=\"", name);
+    buffer_format(document->out, "<property name=\"%s\" value=\"", property->name);
     size_t start = document->out->length;
-    phrase(document->out, document->report);
+    property->phrase(document->out, document->report);
     escape_tail(document->out, ESCAPE_MARKUP, start);
     buffer_append_text(document->out, "\"/>\n");
 }
 
-static void phrase_verdict(struct buffer *buffer, const struct stability_report *report)
-{
-    buffer_append_text(buffer, stability_verdict_name(report->verdict));
-}
-
-static void phrase_loss(struct buffer *buffer, const struct stability_report *report)
-{
-    phrase_number(buffer, report->loss);
-}
-
-static void phrase_gradient_norm(struct buffer *buffer, const struct stability_report *report)
-{
-    phrase_number(buffer, report->gradient_norm);
-}
-
-static void write_suite(struct document *document, const struct suite *suite, size_t failures)
+static void write_suite(struct document *document, const struct suite *suite,
+                        const struct property properties[PROPERTIES], size_t failures)
 {
     buffer_format(document->out,
                   "<testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"0\">\n",
                   suite->name, suite->count, failures);
     buffer_append_text(document->out, "<properties>\n");
-    write_property(document, "verdict", phrase_verdict);
-    write_property(document, "loss", phrase_loss);
-    write_property(document, "gradient_norm", phrase_gradient_norm);
-    write_property(document, "engine", phrase_engine);
+    for (size_t i = 0; i < PROPERTIES; i++) {
+        write_property(document, &properties[i]);
+    }
     buffer_append_text(document->out, "</properties>\n");
     for (size_t i = 0; i < suite->count; i++) {
         write_test(document, suite, i);
@@ -204,23 +166,153 @@ static void write_suite(struct document *document, const struct suite *suite, si
     buffer_append_text(document->out, "</testsuite>\n");
 }
 
+/* The indices of the document are freed. */
+static void write_document(struct document *document, const struct suite *suites, size_t suite_count,
+                           const struct property properties[PROPERTIES])
+{
+    size_t tests = 0, failures = 0;
+    for (size_t i = 0; i < suite_count; i++) {
+        tests += suites[i].count;
+        failures += count_failures(document, &suites[i]);
+    }
+    buffer_append_text(document->out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites");
+    append_attribute(document, "name", model_name(document));
+    buffer_format(document->out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\">\n", tests, failures);
+    for (size_t i = 0; i < suite_count; i++) {
+        write_suite(document, &suites[i], properties, count_failures(document, &suites[i]));
+    }
+    buffer_append_text(document->out, "</testsuites>\n");
+    document->out->failed = document->out->failed || document->indices.failed;
+    buffer_free(&document->indices);
+}
+
+/* ---- diagnoses ---- */
+
+static const char *layer_name(const struct document *document, size_t index)
+{
+    const struct stability_report *report = document->report;
+    return report->layers[index].name;
+}
+
+static void select_layer(struct document *document, size_t index)
+{
+    size_t count;
+    const struct reference *references =
+        references_of(document->of_subjects, layer_name(document, index), &count);
+    for (size_t i = 0; i < count; i++) {
+        buffer_append(&document->indices, &references[i].finding, sizeof(size_t));
+    }
+}
+
+static const char *rule_name(const struct document *document, size_t index)
+{
+    return document->findings->rule_at(index)->name;
+}
+
+static void select_rule(struct document *document, size_t index)
+{
+    for (size_t i = 0; i < document->findings->count; i++) {
+        if (strcmp(document->findings->items[i].rule, rule_name(document, index)) == 0) {
+            buffer_append(&document->indices, &i, sizeof i);
+        }
+    }
+}
+
+static void phrase_verdict(struct buffer *buffer, const void *report)
+{
+    const struct stability_report *diagnosis = report;
+    buffer_append_text(buffer, stability_verdict_name(diagnosis->verdict));
+}
+
+static void phrase_loss(struct buffer *buffer, const void *report)
+{
+    const struct stability_report *diagnosis = report;
+    phrase_number(buffer, diagnosis->loss);
+}
+
+static void phrase_gradient_norm(struct buffer *buffer, const void *report)
+{
+    const struct stability_report *diagnosis = report;
+    phrase_number(buffer, diagnosis->gradient_norm);
+}
+
+static void phrase_versions(struct buffer *buffer, const void *report)
+{
+    phrase_engine(buffer, report);
+}
+
 void report_junit(const struct stability_report *report, struct buffer *buffer)
 {
-    struct document document = {.out = buffer, .report = report};
-    references_collect(&document.by_layer, report);
+    static const struct property properties[PROPERTIES] = {{"verdict", phrase_verdict},
+                                                           {"loss", phrase_loss},
+                                                           {"gradient_norm", phrase_gradient_norm},
+                                                           {"engine", phrase_versions}};
+    struct findings findings = findings_of(report);
     const struct suite suites[] = {
         {"layers", report->layer_count, layer_name, select_layer, false},
-        {"rules", stability_rule_type_count(), rule_name, select_rule, true},
+        {"rules", findings.rule_count, rule_name, select_rule, true},
     };
-    size_t failures[] = {count_failures(&document, &suites[0]), count_failures(&document, &suites[1])};
-    buffer_append_text(buffer, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites");
-    append_attribute(&document, "name", model_name(&document));
-    buffer_format(buffer, " tests=\"%zu\" failures=\"%zu\" errors=\"0\">\n",
-                  suites[0].count + suites[1].count, failures[0] + failures[1]);
-    write_suite(&document, &suites[0], failures[0]);
-    write_suite(&document, &suites[1], failures[1]);
-    buffer_append_text(buffer, "</testsuites>\n");
-    buffer->failed = buffer->failed || document.indices.failed || document.by_layer.storage.failed;
-    buffer_free(&document.indices);
-    buffer_free(&document.by_layer.storage);
+    struct references references = {0};
+    references_collect(&references, report);
+    struct document document = {
+        .out = buffer, .findings = &findings, .report = report, .of_subjects = &references};
+    write_document(&document, suites, sizeof suites / sizeof suites[0], properties);
+    buffer->failed = buffer->failed || references.storage.failed;
+    buffer_free(&references.storage);
+}
+
+/* ---- gradient checks ---- */
+
+static const char *parameter_name(const struct document *document, size_t index)
+{
+    const struct stability_gradcheck_report *report = document->report;
+    return report->parameters[index].name;
+}
+
+static void select_parameter(struct document *document, size_t index)
+{
+    for (size_t i = 0; i < document->findings->count; i++) {
+        if (gradcheck_findings_parameter(document->of_subjects, i) == index) {
+            buffer_append(&document->indices, &i, sizeof i);
+        }
+    }
+}
+
+static void phrase_check(struct buffer *buffer, const void *report)
+{
+    gradcheck_phrase_verdict(buffer, report);
+}
+
+static void phrase_check_loss(struct buffer *buffer, const void *report)
+{
+    const struct stability_gradcheck_report *check = report;
+    phrase_number(buffer, check->loss);
+}
+
+static void phrase_check_suspects(struct buffer *buffer, const void *report)
+{
+    gradcheck_phrase_suspects(buffer, report);
+}
+
+static void phrase_check_engine(struct buffer *buffer, const void *report)
+{
+    gradcheck_phrase_engine(buffer, report);
+}
+
+void gradcheck_junit(const struct stability_gradcheck_report *report, struct buffer *buffer)
+{
+    static const struct property properties[PROPERTIES] = {{"verdict", phrase_check},
+                                                           {"loss", phrase_check_loss},
+                                                           {"suspect_layers", phrase_check_suspects},
+                                                           {"engine", phrase_check_engine}};
+    const struct suite suite = {"gradients", report->parameter_count, parameter_name, select_parameter, true};
+    struct gradcheck_findings findings = {0};
+    if (!gradcheck_findings_make(&findings, report)) {
+        buffer->failed = true;
+        return;
+    }
+    struct document document = {
+        .out = buffer, .findings = &findings.list, .report = report, .of_subjects = &findings};
+    write_document(&document, &suite, 1, properties);
+    gradcheck_findings_free(&findings);
 }

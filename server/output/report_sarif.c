@@ -2,9 +2,9 @@
 #include "server/output/escape.h"
 #include "server/output/fixes.h"
 #include "server/output/format.h"
+#include "server/output/gradcheck_findings.h"
 #include "server/output/phrases.h"
 
-#include <stability/registry.h>
 #include <stability/stability.h>
 
 #include <ctype.h>
@@ -105,7 +105,7 @@ static void write_rule(struct log *log, const struct stability_rule_type *rule)
     json_end_object(json);
 }
 
-static void member_tool(struct log *log)
+static void member_tool(struct log *log, const struct findings *findings)
 {
     struct json_writer *json = &log->json;
     json_key(json, "tool");
@@ -116,8 +116,8 @@ static void member_tool(struct log *log)
     json_member_text(json, "semanticVersion", STABILITY_VERSION);
     json_key(json, "rules");
     json_begin_array(json);
-    for (size_t i = 0; i < stability_rule_type_count(); i++) {
-        write_rule(log, stability_rule_type_at(i));
+    for (size_t i = 0; i < findings->rule_count; i++) {
+        write_rule(log, findings->rule_at(i));
     }
     json_end_array(json);
     json_end_object(json);
@@ -177,11 +177,11 @@ static void member_fingerprints(struct log *log, const struct stability_finding 
     json_end_object(&log->json);
 }
 
-static void member_rule(struct json_writer *json, const char *name)
+static void member_rule(struct json_writer *json, const struct findings *findings, const char *name)
 {
     json_member_text(json, "ruleId", name);
-    for (size_t i = 0; i < stability_rule_type_count(); i++) {
-        if (strcmp(stability_rule_type_at(i)->name, name) == 0) {
+    for (size_t i = 0; i < findings->rule_count; i++) {
+        if (strcmp(findings->rule_at(i)->name, name) == 0) {
             json_member_unsigned(json, "ruleIndex", i);
         }
     }
@@ -197,11 +197,12 @@ static void append_first_fix(struct buffer *text, const struct stability_finding
     }
 }
 
-static void write_result(struct log *log, const struct stability_finding *finding)
+static void write_result(struct log *log, const struct findings *findings, size_t index)
 {
+    const struct stability_finding *finding = &findings->items[index];
     struct json_writer *json = &log->json;
     json_begin_object(json);
-    member_rule(json, finding->rule);
+    member_rule(json, findings, finding->rule);
     json_member_text(json, "level", levels[finding->severity]);
     phrase_finding(&log->text, finding);
     append_first_fix(&log->text, finding);
@@ -223,31 +224,31 @@ static void write_result(struct log *log, const struct stability_finding *findin
     json_end_object(json);
 }
 
-static void member_results(struct log *log, const struct stability_report *report)
+static void member_results(struct log *log, const struct findings *findings)
 {
     json_key(&log->json, "results");
     json_begin_array(&log->json);
-    for (size_t i = 0; i < report->finding_count && i < LISTED_RESULTS; i++) {
-        write_result(log, &report->findings[i]);
+    for (size_t i = 0; i < findings->count && i < LISTED_RESULTS; i++) {
+        write_result(log, findings, i);
     }
     json_end_array(&log->json);
 }
 
 /* Says so where findings had to be left out. */
-static void member_invocations(struct log *log, const struct stability_report *report)
+static void member_invocations(struct log *log, const struct findings *findings)
 {
     struct json_writer *json = &log->json;
     json_key(json, "invocations");
     json_begin_array(json);
     json_begin_object(json);
     json_member_boolean(json, "executionSuccessful", true);
-    if (report->finding_count > LISTED_RESULTS) {
+    if (findings->count > LISTED_RESULTS) {
         json_key(json, "toolExecutionNotifications");
         json_begin_array(json);
         json_begin_object(json);
         json_member_text(json, "level", "note");
         buffer_format(&log->text, "The %d most severe of %zu findings are listed.", LISTED_RESULTS,
-                      report->finding_count);
+                      findings->count);
         member_message(log, "message");
         json_end_object(json);
         json_end_array(json);
@@ -257,20 +258,20 @@ static void member_invocations(struct log *log, const struct stability_report *r
 }
 
 /* The category in which GitHub keeps the results: those of one model do not replace another's. */
-static void member_automation(struct log *log, const struct stability_report *report)
+static void member_automation(struct log *log, const struct findings *findings)
 {
     json_key(&log->json, "automationDetails");
     json_begin_object(&log->json);
     buffer_append_text(&log->text, "stabilityd/");
-    if (report->model != NULL) {
-        escape_text(&log->text, ESCAPE_SARIF, report->model);
+    if (findings->model != NULL) {
+        escape_text(&log->text, ESCAPE_SARIF, findings->model);
         buffer_append_text(&log->text, "/");
     }
     phrase_member(&log->json, "id", &log->text);
     json_end_object(&log->json);
 }
 
-void report_sarif(const struct stability_report *report, struct buffer *buffer)
+static void write_log(const struct findings *findings, struct buffer *buffer)
 {
     struct log log = {.json = {.buffer = buffer}};
     struct json_writer *json = &log.json;
@@ -280,13 +281,24 @@ void report_sarif(const struct stability_report *report, struct buffer *buffer)
     json_key(json, "runs");
     json_begin_array(json);
     json_begin_object(json);
-    member_tool(&log);
-    member_automation(&log, report);
-    member_invocations(&log, report);
-    member_results(&log, report);
+    member_tool(&log, findings);
+    member_automation(&log, findings);
+    member_invocations(&log, findings);
+    member_results(&log, findings);
     json_end_object(json);
     json_end_array(json);
     json_end_object(json);
     buffer_append(buffer, "\n", 1);
     buffer_free(&log.text);
+}
+
+void report_sarif(const struct stability_report *report, struct buffer *buffer)
+{
+    struct findings findings = findings_of(report);
+    write_log(&findings, buffer);
+}
+
+void gradcheck_sarif(const struct stability_gradcheck_report *report, struct buffer *buffer)
+{
+    gradcheck_findings_write(report, write_log, buffer);
 }

@@ -109,7 +109,7 @@ static void print_finding(struct page *page, const struct stability_report *repo
 {
     const struct stability_finding *finding = &report->findings[index];
     size_t start = page->out->length;
-    reference_label(page->out, report, index);
+    reference_label(page->out, report->findings, index);
     buffer_append(page->out, "  ", 2);
     size_t indent = page->out->length - start;
 

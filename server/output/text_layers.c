@@ -77,7 +77,7 @@ static void cell_flags(const struct row *row, struct buffer *cell)
         size_t before = cell->length;
         size_t left = row->reference_count - i - 1;
         buffer_append_text(cell, i > 0 ? " " : "");
-        reference_label(cell, row->report, row->references[i].finding);
+        reference_label(cell, row->report->findings, row->references[i].finding);
         size_t more_width = left > 0 ? (size_t)snprintf(NULL, 0, " +%zu", left) : 0;
         if (i > 0 && cell->length + more_width > FLAGS_WIDTH) {
             buffer_truncate(cell, before);

@@ -52,7 +52,7 @@ static const struct route *read_target(const struct http_target *target, struct 
     if (route == NULL || !route_parameters(route, target, request, error)) {
         return NULL;
     }
-    if (request->choice.format == NULL || route->handle == route_gradcheck) {
+    if (request->choice.format == NULL) {
         request->choice.format = format_at(0);
     }
     return route;

@@ -7,16 +7,15 @@
 
 /* What a route is like, as bits. */
 enum route_trait {
-    ROUTE_LIGHT = 0,       /* answered at once, by the thread that read the request */
-    ROUTE_HEAVY = 1,       /* runs in the compute pool; refused while draining */
-    ROUTE_BODY = 2,        /* takes a JSON body */
-    ROUTE_REPORT = 4,      /* answers with a report: takes `format`, `fail_on` and Accept */
-    ROUTE_STORE = 8,       /* waits for the store: runs in a pool of its own */
-    ROUTE_SAVE = 16,       /* takes `save`, and may be a job */
-    ROUTE_BASELINE = 32,   /* takes `baseline` */
-    ROUTE_LIST = 64,       /* lists reports: takes `model`, `name`, `after`, `limit` */
-    ROUTE_OPEN = 256,      /* answers without a token, and is not counted by rates */
-    ROUTE_GRADCHECK = 512, /* its report is a gradient check's, which has fewer formats */
+    ROUTE_LIGHT = 0,     /* answered at once, by the thread that read the request */
+    ROUTE_HEAVY = 1,     /* runs in the compute pool; refused while draining */
+    ROUTE_BODY = 2,      /* takes a JSON body */
+    ROUTE_REPORT = 4,    /* answers with a report: takes `format`, `fail_on` and Accept */
+    ROUTE_STORE = 8,     /* waits for the store: runs in a pool of its own */
+    ROUTE_SAVE = 16,     /* takes `save`, and may be a job */
+    ROUTE_BASELINE = 32, /* takes `baseline` */
+    ROUTE_LIST = 64,     /* lists reports: takes `model`, `name`, `after`, `limit` */
+    ROUTE_OPEN = 256,    /* answers without a token, and is not counted by rates */
 };
 
 struct route {

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every format of every example's report, and of a request that is named to break them, read by real parsers.
+"""Every format of every example's report, and of requests that are named to break them, read by real parsers. A gradient
+check has the same formats.
 
   tests/http/test_formats.py STABILITYD
 """
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 from pathlib import Path
+
+from support import Server
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HOSTILE = ["<script>alert(1)</script>", "it's \"quoted\" & &amp; ]]> --> <!--", "</style></title></svg>",
@@ -25,6 +28,14 @@ def hostile_request():
     data = {name: {"random": "normal", "shape": [8, 4]} for name in ("input", "target")}
     return {"model": {"name": "".join(HOSTILE), "layers": layers, "loss": {"type": "MSELoss"}}, "data": data,
             "weights": {}, "options": {"init": {"weight": {"init": "constant_", "val": 1e4}}}}
+
+
+def hostile_check():
+    """A gradient check of it: some gradients are the client's, and wrong."""
+    request = hostile_request()
+    request["options"] = {"precision": "float64", "gradcheck": {"mode": "sampled", "samples": 2}}
+    request["gradients"] = {name + ".bias": [1, 2, 3, 4] for name in HOSTILE[::2]}
+    return request
 
 
 def write(request, name):
@@ -51,13 +62,19 @@ class Tags(html.parser.HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def check_html(page, report):
+def html_names(page):
     """The same tree in both syntaxes: what one parser takes for text, the other does not take for a tag."""
     tags = [(tag.lower(), {key.lower(): value for key, value in attributes.items()})
             for tag, attributes in tags_as_xml(page)]
     assert tags == Tags(page).found
     names = [tag for tag, _ in tags]
-    assert "script" not in names and names.count("svg") >= 2
+    assert "script" not in names
+    return names
+
+
+def check_html(page, report):
+    names = html_names(page)
+    assert names.count("svg") >= 2
     assert names.count("article") == min(40, len(report["findings"]))
 
 
@@ -101,8 +118,65 @@ def check_markdown(text, report):
     assert tags <= {"<code", "</code", "<details", "</details", "<summary", "</summary"}, tags
 
 
+def failing(report):
+    return [parameter for parameter in report["parameters"] if parameter["level"] in ("suspicious", "wrong")]
+
+
+def check_gradients_html(page, report):
+    names = html_names(page)
+    assert names.count("svg") == 1 and names.count("article") == len(failing(report))
+    assert names.count("tr") == len(report["parameters"]) + 1
+
+
+def check_gradients_junit(text, report):
+    root = xml.etree.ElementTree.fromstring(text)
+    cases = list(root.iter("testcase"))
+    assert len(cases) == len(report["parameters"]) == int(root.get("tests"))
+    for case, parameter in zip(cases, report["parameters"]):
+        assert (case.find("failure") is not None) == (parameter in failing(report)), case.get("name")
+    assert root.get("failures") == str(len(failing(report)))
+
+
+def check_gradients_sarif(text, report):
+    log = json.loads(text)
+    assert log["version"] == "2.1.0" and len(log["runs"]) == 1
+    run = log["runs"][0]
+    layers = {parameter["fingerprint"]: parameter["name"].rpartition(".")[0] for parameter in failing(report)}
+    assert len(layers) == len(run["results"]) == len(failing(report))
+    for result in run["results"]:
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+        assert not re.search(r"(?<!\{)\{\d|\]\(", result["message"]["text"])
+        place = result["locations"][0]["logicalLocations"][0]
+        assert place["name"] == layers[result["partialFingerprints"]["stabilityd/v1"]]
+
+
+def check_gradients_gitlab(text, report):
+    issues = json.loads(text)
+    assert {issue["fingerprint"] for issue in issues} == {parameter["fingerprint"] for parameter in failing(report)}
+    assert all(set(issue) == {"description", "check_name", "fingerprint", "severity", "location"} for issue in issues)
+
+
+def check_gradients_markdown(text, report):
+    rows = [line for line in text.splitlines() if line.startswith("| <code>")]
+    assert len(rows) == len(report["parameters"]) and all(row.count("|") == 9 for row in rows)
+    assert set(re.findall(r"<[^ >]*", text)) == {"<code", "</code"}
+
+
 CHECKS = {"html": check_html, "junit": check_junit, "sarif": check_sarif, "gitlab": check_gitlab,
           "markdown": check_markdown}
+
+GRADIENT_CHECKS = {"html": check_gradients_html, "junit": check_gradients_junit, "sarif": check_gradients_sarif,
+                   "gitlab": check_gradients_gitlab, "markdown": check_gradients_markdown}
+
+
+def check_formats(title, checks, ask):
+    """`ask` gives the report in a format."""
+    report = json.loads(ask("json"))
+    for name, check in checks.items():
+        text = ask(name)
+        assert name == "sarif" or not UNSEEN.search(text), (title, name)
+        check(text, report)
+        print(f"{title}: {name}: ok")
 
 
 def main():
@@ -112,12 +186,10 @@ def main():
     assert requests
     requests["hostile"] = json.dumps(hostile_request()).encode()
     for title, request in requests.items():
-        report = json.loads(write(request, "json"))
-        for name, check in CHECKS.items():
-            text = write(request, name)
-            assert name == "sarif" or not UNSEEN.search(text), (title, name)
-            check(text, report)
-            print(f"{title}: {name}: ok")
+        check_formats(title, CHECKS, lambda name, request=request: write(request, name))
+    with Server() as server:
+        check_formats("hostile gradients", GRADIENT_CHECKS, lambda name: server.request(
+            "POST", "/v1/gradcheck?format=" + name, hostile_check()).body.decode("utf-8"))
 
 
 if __name__ == "__main__":

@@ -242,15 +242,15 @@ def test_gradient_checks_share_the_threads():
 
 
 def test_formats_of_a_gradient_check():
-    """A format that it does not have is refused before the body is sent."""
+    """As of a diagnosis; what nobody can give is refused before the body is sent."""
     with Server() as server:
-        for target, accept in (("/v1/gradcheck?format=html", "*/*"), ("/v1/gradcheck", "text/html"),
-                               ("/v1/gradcheck", "application/sarif+json")):
+        for target, accept in (("/v1/gradcheck?format=pdf", "*/*"), ("/v1/gradcheck", "image/png")):
             with server.connect() as connection:
                 connection.send(request("POST", target, Content_Length=1000, Expect="100-continue", Accept=accept))
                 assert_problem(connection.response(interim=True), 406, "not-acceptable")
-        response = server.request("POST", "/v1/gradcheck", model(), Accept="text/html, text/plain;q=0.1")
-        assert response.status == 200 and response.headers["content-type"].startswith("text/plain"), response
+        for accept in "text/html", "application/sarif+json", "application/xml", "text/markdown", "text/plain":
+            response = server.request("POST", "/v1/gradcheck", model(), Accept=accept)
+            assert response.status == 200 and response.headers["content-type"].startswith(accept), response
 
 
 def test_stalled_clients_stop_nobody():

@@ -131,10 +131,9 @@ def test_responses():
             if "{" not in path:
                 server.request(method.upper(), path, model() if method == "post" else None)
         for form in "json", "text", "markdown", "html", "sarif", "junit", "gitlab":
-            response = server.request("POST", f"/v1/diagnose?format={form}", model())
-            assert response.status == 200, response
-        assert server.request("POST", "/v1/gradcheck", model()).status == 200
-        assert server.request("POST", "/v1/gradcheck?format=text", model()).status == 200
+            for path in "/v1/diagnose", "/v1/gradcheck":
+                response = server.request("POST", f"{path}?format={form}", model())
+                assert response.status == 200, response
         assert server.request("GET", "/v1/jobs/" + "0" * 32).status == 404
         assert server.request("GET", "/v1/reports/" + "0" * 32).status == 404
         assert server.request("HEAD", "/v1/layers").status == 200

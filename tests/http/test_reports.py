@@ -75,6 +75,10 @@ def test_gradient_checks_are_saved():
         assert first.status == 412, first
         assert server.request("GET", f"/v1/reports/{report}").body == first.body
         assert server.request("GET", f"/v1/reports/{report}?fail_on=info").status == 412
+        for name in FORMATS:
+            now = server.request("POST", "/v1/gradcheck?format=" + name, body)
+            later = server.request("GET", f"/v1/reports/{report}?format={name}")
+            assert now.status == later.status == 200 and later.body == now.body, (name, later)
         entry = listed(server)["reports"][0]
         assert entry["kind"] == "gradcheck" and entry["verdict"] == "fail", entry
         assert_problem(server.request("POST", f"{DIAGNOSE}?baseline={report}", model()), 422, "unknown-baseline",
