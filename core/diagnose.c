@@ -193,6 +193,7 @@ static void frame_parameters(struct diagnosis *d, int index)
         *report = (struct stability_parameter_report){
             .name = keep(d, parameter->name),
             .shape = parameter->shape,
+            .source = parameter->source ? keep(d, parameter->source) : NULL,
             .initialized = parameter->init != NULL,
             .buffer = parameter->row->buffer,
             .update_ratio = NAN,
@@ -201,6 +202,7 @@ static void frame_parameters(struct diagnosis *d, int index)
             int owner = d->reported[graph_slot(graph, parameter->shared_node, parameter->shared_parameter)];
             report->shared_with = d->layers[parameter->shared_node].name;
             report->initialized = d->parameters[owner].initialized;
+            report->source = d->parameters[owner].source;
             report->value = d->parameters[owner].value;
         } else {
             report->value = measure(d, &d->run.parameters[slot]);

@@ -30,6 +30,7 @@ struct graph_parameter {
     struct stability_shape shape;
     int64_t count;
     const struct stability_tensor *given; /* NULL: drawn */
+    const char *source;                   /* what its sender calls it, or NULL */
     const struct init *init;              /* how it is drawn; NULL where given or shared */
     bool drawn_by_default;                /* as PyTorch's module draws it */
     bool is_shared;                       /* owned by this node or by another, used by several */

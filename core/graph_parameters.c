@@ -207,6 +207,7 @@ static bool take_weight(struct graph *graph, const struct stability_named_tensor
     if (!graph_check_parameter_shape(node, parameter, &weight->tensor.shape, pointer, error))
         return false;
     parameter->given = &weight->tensor;
+    parameter->source = weight->source;
     return true;
 }
 

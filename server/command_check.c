@@ -117,13 +117,20 @@ static int check_files(const struct config *config, struct report_choice choice)
     struct report_findings baseline = {0};
     struct buffer body = {0};
     struct buffer weights = {0};
+    struct buffer model = {0};
     bool ready = read_baseline(config->baseline, &baseline, &choice, &error) &&
                  read_file(config->file, &body, &error) &&
-                 (config->weights == NULL || read_file(config->weights, &weights, &error));
-    const struct input_body input = {
-        .json = body.data, .length = body.length, .weights = weights.data, .weights_length = weights.length};
+                 (config->weights == NULL || read_file(config->weights, &weights, &error)) &&
+                 (config->model == NULL || read_file(config->model, &model, &error));
+    const struct input_body input = {.json = body.data,
+                                     .length = body.length,
+                                     .weights = weights.data,
+                                     .weights_length = weights.length,
+                                     .model = model.data,
+                                     .model_length = model.length};
     int status = ready ? check(config->file, &input, &choice) : usage_fail(NULL, &error);
     report_findings_free(&baseline);
+    buffer_free(&model);
     buffer_free(&weights);
     buffer_free(&body);
     return status;

@@ -73,6 +73,8 @@ static const struct option options[] = {
      "a report in format json: findings that it has do not count for the exit status"},
     {"weights", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, weights), NULL, 0, 0, "FILE",
      "weights in a safetensors file, in place of those in the request"},
+    {"model", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, model), NULL, 0, 0, "FILE",
+     "an ONNX file, in place of layers and weights in the request"},
     {"watch", KIND_FLAG, CONFIG_CHECK, offsetof(struct config, watch), "false", 0, 0, NULL,
      "stay, and check again whenever one of the files changes; Ctrl-C ends it"},
     {"help", KIND_FLAG, CONFIG_SERVE | CONFIG_CHECK | CONFIG_HEALTHCHECK, offsetof(struct config, help),

@@ -38,6 +38,7 @@ struct config {
     const char *format;
     const char *fail_on;
     const char *weights;  /* a file; NULL: none */
+    const char *model;    /* likewise */
     const char *baseline; /* a file with a report in format json; NULL: none */
     const char *file;     /* the argument of `check` */
     bool watch;           /* check again whenever a file changes */

@@ -52,6 +52,7 @@ struct stability_parameter_report {
     bool initialized;        /* drawn by the engine: `weights` left it out */
     bool buffer;             /* running_mean: has a value, never a gradient */
     const char *shared_with; /* layer that owns it, or NULL */
+    const char *source;      /* as in struct stability_named_tensor */
     const struct stability_statistics *value;
     const struct stability_statistics *gradient; /* NULL: no gradient */
     double update_ratio; /* learning_rate * |gradient| / |value|; NaN where there is no gradient or the value

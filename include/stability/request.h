@@ -56,6 +56,7 @@ struct stability_named_tensor {
     const char *name;
     struct stability_tensor tensor; /* where recipe.name is NULL */
     struct stability_recipe recipe;
+    const char *source; /* what its sender calls it: an ONNX initializer; NULL: the same */
 };
 
 struct stability_tensors {

@@ -125,3 +125,13 @@ bool model_read(struct reader *reader, const char *name, const struct node *node
                                                                  .loss = model.loss};
     return true;
 }
+
+bool model_read_loss(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    static const struct field fields[] = {
+        {"name", member_text, offsetof(struct stability_model, name), false},
+        {"loss", read_loss, offsetof(struct stability_model, loss), true},
+        {NULL, NULL, 0, false}};
+    (void)name;
+    return reader_members(reader, node, "the model beside an ONNX file", fields, target);
+}

@@ -2,6 +2,7 @@
 
 #include "server/input/document.h"
 #include "server/input/model.h"
+#include "server/input/onnx/onnx.h"
 #include "server/input/options.h"
 #include "server/input/reader.h"
 #include "server/input/safetensors.h"
@@ -28,6 +29,26 @@ static bool read_data(struct reader *reader, const char *name, const struct node
     return data_read(reader, node, target);
 }
 
+/* Beside an ONNX file `model` has a loss and nothing of the graph. */
+static bool read_onnx_request(struct reader *reader, const json_t *structure, enum input_purpose purpose,
+                              struct input_request *request)
+{
+    static const struct field diagnose_fields[] = {
+        {"model", model_read_loss, offsetof(struct input_request, request.model), true},
+        {"data", read_data, offsetof(struct input_request, request.data), true},
+        {"options", options_read, 0, false},
+        {NULL, NULL, 0, false}};
+    static const struct field gradcheck_fields[] = {
+        {"model", model_read_loss, offsetof(struct input_request, request.model), true},
+        {"data", read_data, offsetof(struct input_request, request.data), true},
+        {"gradients", read_weights, offsetof(struct input_request, gradients), false},
+        {"options", options_read_gradcheck, 0, false},
+        {NULL, NULL, 0, false}};
+    struct node root = reader_node(reader, structure);
+    return reader_members(reader, &root, "a request with an ONNX file",
+                          purpose == INPUT_GRADCHECK ? gradcheck_fields : diagnose_fields, request);
+}
+
 static bool read_request(struct reader *reader, const json_t *structure, enum input_purpose purpose,
                          struct input_request *request)
 {
@@ -50,6 +71,22 @@ static bool read_request(struct reader *reader, const json_t *structure, enum in
     }
     return reader_members(reader, &root, "the request",
                           purpose == INPUT_GRADCHECK ? gradcheck_fields : diagnose_fields, request);
+}
+
+static bool read_onnx(const struct input_body *body, enum input_purpose purpose, struct reader *reader,
+                      const json_t *structure, struct input_request *request)
+{
+    if (body->weights != NULL) {
+        return stability_fail(reader->error, STABILITY_ERROR_INVALID_VALUE, "/weights",
+                              "weights are the initializers of the ONNX file: there can be no safetensors "
+                              "file beside it");
+    }
+    if (!read_onnx_request(reader, structure, purpose, request)) {
+        return false;
+    }
+    bool mode_given = json_object_get(json_object_get(structure, "options"), "mode") != NULL;
+    return onnx_read(body->model, body->model_length, mode_given, reader->limits, reader->owner,
+                     &request->request, reader->error);
 }
 
 static bool read_weights_file(const struct input_body *body, struct reader *reader, const json_t *structure,
@@ -80,6 +117,9 @@ static bool parse(const struct input_body *body, enum input_purpose purpose,
     request->request.options = stability_default_options;
     request->request.options.limits = *limits;
     request->gradcheck = stability_default_gradcheck_options;
+    if (body->model != NULL) {
+        return read_onnx(body, purpose, &reader, storage->document.structure, request);
+    }
     if (!read_request(&reader, storage->document.structure, purpose, request)) {
         return false;
     }

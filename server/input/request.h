@@ -17,6 +17,8 @@ struct input_body {
     size_t length;
     char *weights; /* a safetensors file; NULL: weights are in the JSON, if anywhere */
     size_t weights_length;
+    char *model; /* an ONNX file; NULL: layers and weights are in the JSON */
+    size_t model_length;
     struct claim *claim; /* that pays for what is made of the bytes; NULL: none */
 };
 

@@ -134,6 +134,9 @@ static void write_parameter(struct json_writer *json, const struct stability_par
     if (parameter->buffer) {
         json_member_boolean(json, "buffer", true);
     }
+    if (parameter->source != NULL) {
+        json_member_text(json, "initializer", parameter->source);
+    }
     if (parameter->shared_with != NULL) {
         json_member_text(json, "shared_with", parameter->shared_with);
     }

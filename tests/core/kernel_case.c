@@ -77,7 +77,7 @@ static size_t take_inputs(const struct golden_case *golden, struct described *de
     size_t count = 0;
     for (const struct golden_record *record; (record = golden_find(golden, GOLDEN_INPUT, input_names[count]));
          count++)
-        described->data[count] = (struct stability_named_tensor){input_names[count], record->tensor, {0}};
+        described->data[count] = (struct stability_named_tensor){input_names[count], record->tensor, {0}, NULL};
     return count;
 }
 
@@ -90,7 +90,7 @@ static size_t take_weights(struct kernel_case *kernel, struct described *describ
             continue;
         const char *name = arena_format(&kernel->arena, "layer.%s", record->name);
         assert_non_null(name);
-        described->weights[count++] = (struct stability_named_tensor){name, record->tensor, {0}};
+        described->weights[count++] = (struct stability_named_tensor){name, record->tensor, {0}, NULL};
     }
     return count;
 }
@@ -101,7 +101,7 @@ static size_t ensure_input(struct described *described, size_t inputs)
     if (inputs > 0)
         return inputs;
     struct stability_tensor scalar = {.dtype = STABILITY_FLOAT64, .data = &described->zero};
-    described->data[0] = (struct stability_named_tensor){input_names[0], scalar, {0}};
+    described->data[0] = (struct stability_named_tensor){input_names[0], scalar, {0}, NULL};
     return 1;
 }
 
@@ -145,7 +145,7 @@ static bool build_graph(struct kernel_case *kernel, const struct golden_file *fi
     size_t inputs = take_inputs(kernel->golden, described);
     (file->is_loss ? describe_loss : describe_layer)(kernel, described, file->type, inputs);
     inputs = ensure_input(described, inputs);
-    described->data[inputs] = (struct stability_named_tensor){"target", described->target, {0}};
+    described->data[inputs] = (struct stability_named_tensor){"target", described->target, {0}, NULL};
     kernel->request.model.input_count = inputs;
     kernel->request.model.inputs = input_names;
     kernel->request.model.layers = described->layers;

@@ -30,7 +30,7 @@ static struct stability_named_tensor tensor(struct builder *b, const char *name,
                                             const struct stability_shape *shape, const void *values)
 {
     size_t bytes = (size_t)stability_shape_count(shape) * stability_dtype_size(dtype);
-    return (struct stability_named_tensor){name, {dtype, *shape, copy(b, values, bytes)}, {0}};
+    return (struct stability_named_tensor){name, {dtype, *shape, copy(b, values, bytes)}, {0}, NULL};
 }
 
 static void add_data(struct builder *b, const struct stability_named_tensor *data)
