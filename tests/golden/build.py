@@ -10,7 +10,7 @@ OPERATIONS = {
     'Scale': lambda x, factor=1.0, shift=0.0: x * factor + shift,
     'Neg': torch.neg, 'Abs': torch.abs, 'Exp': torch.exp, 'Log': torch.log, 'Log1p': torch.log1p, 'Sqrt': torch.sqrt,
     'Rsqrt': torch.rsqrt, 'Reciprocal': torch.reciprocal, 'Square': torch.square, 'Pow': torch.pow,
-    'Sin': torch.sin, 'Cos': torch.cos, 'Clamp': torch.clamp,
+    'Sin': torch.sin, 'Cos': torch.cos, 'Erf': torch.erf, 'Clamp': torch.clamp,
     'Sum': torch.sum, 'Mean': torch.mean, 'Max': torch.amax, 'LogSumExp': torch.logsumexp, 'CumSum': torch.cumsum,
     'Var': lambda x, dim=None, unbiased=True, keepdim=False: torch.var(x, dim, unbiased=unbiased, keepdim=keepdim),
     'Reshape': torch.reshape, 'Permute': torch.permute, 'Transpose': torch.transpose, 'Squeeze': torch.squeeze,

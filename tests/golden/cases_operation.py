@@ -173,6 +173,7 @@ LAYERS = {
     'Log': unary(positive, 0.0, -1.0), 'Log1p': unary(positive, -1.0, -2.0, 1e-20),
     'Sqrt': unary(positive, -1.0, 0.0, gradients_at=(0.0, 1.0)),
     'Rsqrt': unary(positive, -1.0, 0.0), 'Reciprocal': unary(positive, 0.0, -0.0), 'Square': unary(uniform, 0.0),
-    'Sin': unary(uniform, 0.0, 100.0), 'Cos': unary(uniform, 0.0, 100.0), 'Pow': power(), 'Clamp': clamp(),
+    'Sin': unary(uniform, 0.0, 100.0), 'Cos': unary(uniform, 0.0, 100.0), 'Erf': unary(uniform, 0.0, 1e-6, 9.0),
+    'Pow': power(), 'Clamp': clamp(),
     **reductions(), **shapes(),
 }

@@ -134,12 +134,19 @@ bool onnx_text(struct onnx_import *import, const char *name, const char **value)
     return attribute->type == ONNX_STRING || wrong_type(import, name, "a string");
 }
 
+#define LONGEST_LIST (sizeof((struct onnx_integers *)0)->items / sizeof(int64_t))
+
+static bool fail_long(struct onnx_import *import, const char *name, size_t count)
+{
+    return onnx_fail(import, STABILITY_ERROR_ONNX_UNSUPPORTED, "'%.128s' has %zu items, at most %zu are read",
+                     name, count, LONGEST_LIST);
+}
+
 static bool take_list(struct onnx_import *import, const char *name, const int64_t *items, size_t count,
                       struct onnx_integers *list)
 {
-    if (count > sizeof list->items / sizeof *list->items) {
-        return onnx_fail(import, STABILITY_ERROR_ONNX_UNSUPPORTED, "'%s' has %zu items, at most %zu are read",
-                         name, count, sizeof list->items / sizeof *list->items);
+    if (count > LONGEST_LIST) {
+        return fail_long(import, name, count);
     }
     *list = (struct onnx_integers){.present = true, .count = count};
     if (count > 0) {
@@ -175,10 +182,10 @@ bool onnx_input_integers(struct onnx_import *import, size_t k, struct onnx_integ
         return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "'%.128s' must be a list of integers",
                          value->name);
     }
-    if ((uint64_t)count > sizeof list->items / sizeof *list->items) {
-        return take_list(import, value->name, NULL, (size_t)count, list);
+    if ((uint64_t)count > LONGEST_LIST) {
+        return fail_long(import, value->name, (size_t)count);
     }
-    int64_t items[sizeof list->items / sizeof *list->items];
+    int64_t items[LONGEST_LIST];
     stability_convert(value->tensor.dtype, value->tensor.data, STABILITY_INT64, items, count);
     return take_list(import, value->name, items, (size_t)count, list);
 }

@@ -69,20 +69,19 @@ bool onnx_conv(struct onnx_import *import)
 
 /* ---- ConvTranspose ---- */
 
-/* Padding that gives the output a certain shape. */
-static bool pad_to_shape(struct onnx_import *import, const struct stability_shape *x, const int64_t *shape,
-                         bool upper, const int64_t *extra, struct window *window)
+/* Padding, in front of the output or behind it, that gives it a certain shape. */
+static void pad_to_shape(const struct stability_shape *x, const int64_t *shape, bool upper, int64_t *extra, struct window *window)
 {
     for (int d = 0; d < window->dimensions; d++) {
         int64_t extent = (window->kernel[d] - 1) * window->dilation[d] + 1;
         int64_t total = window->stride[d] * (x->sizes[d + 2] - 1) + extra[d] + extent - shape[d];
-        if (total < 0) {
-            return onnx_refuse(import, "its output is larger than its windows reach");
+        if (total < 0) { /* the output is larger than the windows reach */
+            extra[d] -= total;
+            total = 0;
         }
         window->begin[d] = upper ? total / 2 : total - total / 2;
         window->end[d] = total - window->begin[d];
     }
-    return true;
 }
 
 /* output_padding, and the padding that follows from output_shape or auto_pad. */
@@ -106,8 +105,10 @@ static bool read_output(struct onnx_import *import, const struct stability_shape
         wanted[d] = shape.present ? shape.items[d] : x->sizes[d + 2] * window->stride[d];
     }
     bool same = strncmp(mode, "SAME", 4) == 0;
-    return !(shape.present || same) ||
-           pad_to_shape(import, x, wanted, strcmp(mode, "SAME_UPPER") == 0, extra, window);
+    if (shape.present || same) {
+        pad_to_shape(x, wanted, strcmp(mode, "SAME_UPPER") == 0, extra, window);
+    }
+    return true;
 }
 
 /* Cuts off what the padding takes away. */

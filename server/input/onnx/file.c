@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define OLDEST_OPSET 7
+#define OLDEST_OPSET 1
 #define NEWEST_OPSET 21
 #define NODES_PER_LAYER 8  /* shapes are computed by nodes that become no layer */
 #define ITEMS_PER_LAYER 64 /* names, attributes … */

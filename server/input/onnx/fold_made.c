@@ -65,6 +65,27 @@ bool fold_constant_of_shape(struct onnx_import *import)
            fold_view(import, 0, &one, fold_walk_broadcast(&shape, &one.shape));
 }
 
+/* A number in a shape; from before opset 9. */
+bool fold_constant_fill(struct onnx_import *import)
+{
+    double number = 0;
+    int64_t from_input = 0;
+    int64_t dtype = 1;
+    struct onnx_integers sizes, more;
+    struct stability_shape shape;
+    if (!onnx_real(import, "value", &number) || !onnx_integer(import, "input_as_shape", &from_input) ||
+        !onnx_integer(import, "dtype", &dtype) || !onnx_integers(import, "extra_shape", &more) ||
+        !onnx_input_integers(import, 0, &sizes)) {
+        return false;
+    }
+    if (from_input == 0 || more.count > 0 || dtype != 1) {
+        return onnx_refuse(import, "its shape is not that in its input, or its numbers are not float32");
+    }
+    struct stability_tensor one = {STABILITY_FLOAT64, {0}, &number};
+    return shape_of_list(import, &sizes, &shape) &&
+           fold_view(import, 0, &one, fold_walk_broadcast(&shape, &one.shape));
+}
+
 bool fold_shape(struct onnx_import *import)
 {
     const struct onnx_value *value = onnx_required(import, 0);

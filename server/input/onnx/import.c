@@ -113,6 +113,17 @@ static bool depends_on_refused(struct onnx_import *import)
     return false;
 }
 
+/* What an operator computes that has no layers may depend on the data, where it reads nothing but them. */
+static void take_data(struct onnx_import *import)
+{
+    for (size_t k = 0; k < import->node->input_count; k++) {
+        struct onnx_value *value = onnx_input(import, k);
+        if (value != NULL && value->is_input && value->tensor.data != NULL) {
+            value->known = true;
+        }
+    }
+}
+
 static bool inputs_are_known(struct onnx_import *import)
 {
     for (size_t k = 0; k < import->node->input_count; k++) {
@@ -124,21 +135,10 @@ static bool inputs_are_known(struct onnx_import *import)
     return true;
 }
 
-static bool is_listed(const char *words, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *found = strstr(words, word); found != NULL; found = strstr(found + 1, word)) {
-        if ((found == words || found[-1] == ' ') && (found[length] == ' ' || found[length] == '\0')) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool check_attributes(struct onnx_import *import, const struct onnx_operator *operator)
 {
     for (size_t i = 0; i < import->node->attribute_count; i++) {
-        if (!is_listed(operator->attributes, import->node->attributes[i].name)) {
+        if (!onnx_is_listed(operator->attributes, import->node->attributes[i].name)) {
             return onnx_refuse(import, "the attribute '%.64s' is not supported",
                                import->node->attributes[i].name);
         }
@@ -161,6 +161,9 @@ static bool refuse_operator(struct onnx_import *import)
  * in the run, so that they get their gradient. */
 static bool is_foldable(struct onnx_import *import, const struct onnx_operator *operator)
 {
+    if (operator->translate == NULL && operator->trait != ONNX_SHAPES) {
+        take_data(import);
+    }
     if (operator->fold == NULL || !(operator->trait == ONNX_SHAPES || inputs_are_known(import))) {
         return false;
     }
@@ -175,6 +178,10 @@ static bool is_foldable(struct onnx_import *import, const struct onnx_operator *
 
 static bool translate_node(struct onnx_import *import, const struct onnx_operator *operator)
 {
+    if (!onnx_is_unchanged(operator->type, import->file->opset)) {
+        return onnx_refuse(import, "opset %d has it with another meaning than opset 7",
+                           (int)import->file->opset);
+    }
     if (!check_attributes(import, operator)) {
         return false;
     }
@@ -195,7 +202,7 @@ static void mark_outputs(struct onnx_import *import, bool refused)
             continue;
         }
         value->refused = true;
-        if (!refused && value->readers > 0) {
+        if (!refused && value->reader != SIZE_MAX) {
             onnx_refuse(import, "its output %zu, '%.96s', is not supported", k + 1, value->name);
         }
     }
@@ -287,30 +294,36 @@ bool onnx_node_trains(struct onnx_import *import)
         return attribute != NULL ? attribute->integer != 0 : onnx_output(import, 1) != NULL;
     }
     const struct onnx_value *mode = onnx_input(import, 2);
-    return import->file->opset < DROPOUT_HAS_MODE || (mode != NULL && holds_true(import, mode));
+    return import->file->opset < DROPOUT_HAS_MODE ? import->tied : mode != NULL && holds_true(import, mode);
 }
 
-/* A request that does not say how to run follows the file. Before opset 12 Dropout had no mode; exporters
- * wrote it in training alone. */
+/* A request that does not say how to run follows the file. Before opset 12 Dropout had no mode: it follows
+ * BatchNormalization. */
 static void choose_mode(struct onnx_import *import, const struct onnx_request *request)
 {
+    static const char *const types[] = {"BatchNormalization", "Dropout"};
     bool trains = false;
     bool infers = false;
-    for (size_t i = 0; i < import->order_count; i++) {
-        import->node = &import->file->nodes[import->order[i]];
-        if (strcmp(import->node->type, "BatchNormalization") == 0 ||
-            strcmp(import->node->type, "Dropout") == 0) {
+    for (size_t i = 0; i < 2 * import->order_count; i++) {
+        import->node = &import->file->nodes[import->order[i % import->order_count]];
+        if (strcmp(import->node->type, types[i / import->order_count]) == 0) {
             bool mode = onnx_node_trains(import);
             trains |= mode;
             infers |= !mode;
         }
+        import->tied = trains;
     }
-    import->tied = trains;
     import->frozen = !request->mode_given;
     if (!request->mode_given) {
         request->options->evaluate = infers && !trains;
     }
     import->training = !request->options->evaluate;
+}
+
+static bool refuse_output(struct onnx_import *import, const struct onnx_value *value)
+{
+    import->node = &import->file->nodes[value->node];
+    return onnx_refuse(import, "the loss reads its output '%.96s', which is not supported", value->name);
 }
 
 /* Names of values that the loss reads become layers' names; those of layers are for the core to check. */
@@ -332,6 +345,9 @@ static bool name_loss_inputs(struct onnx_import *import, struct stability_loss *
             return stability_fail(import->error, STABILITY_ERROR_INVALID_VALUE, "/model/loss",
                                   "the loss %s reads %zu values, the graph has %zu outputs", loss->type, count,
                                   import->file->output_count);
+        }
+        if (value != NULL && value->refused) {
+            return refuse_output(import, value);
         }
         if (value != NULL && value->done && !onnx_operand(import, value, &flow)) {
             return false;

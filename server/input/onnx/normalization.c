@@ -209,11 +209,6 @@ bool onnx_layer_normalization(struct onnx_import *import)
         !onnx_integer(import, "axis", &along) || !onnx_axis(import, along, x.shape.rank, &axis)) {
         return false;
     }
-    for (size_t k = 1; k < 3; k++) {
-        if (onnx_output(import, k) != NULL && onnx_output(import, k)->readers > 0) {
-            return onnx_refuse(import, "its mean or deviation is read");
-        }
-    }
     struct stability_shape shape = {.rank = x.shape.rank - axis};
     memcpy(shape.sizes, x.shape.sizes + axis, (size_t)shape.rank * sizeof *shape.sizes);
     bool own = has_shape(import, weight, &shape) && (bias == NULL || has_shape(import, bias, &shape));

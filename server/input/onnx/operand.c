@@ -62,15 +62,26 @@ static bool translate_now(struct onnx_import *import, const struct onnx_value *v
     return done;
 }
 
+/* The operator by which layers give a known value; NULL: it is a Parameter or a Constant. */
+static const struct onnx_operator *operator_of(const struct onnx_import *import,
+                                               const struct onnx_value *value)
+{
+    if (value->node < 0 || !(value->learned || value->from_data)) {
+        return NULL;
+    }
+    const char *type = import->file->nodes[value->node].type;
+    bool copied = value->learned && value->same == NULL && strcmp(type, "Identity") == 0;
+    return copied ? NULL : onnx_find_operator(type);
+}
+
 bool onnx_operand(struct onnx_import *import, struct onnx_value *value, struct onnx_flow *flow)
 {
     bool done = true;
     if (value->flow.name == NULL) {
-        const struct onnx_operator *operator =
-            value->node >= 0 && (value->learned || value->from_data)
-                ? onnx_find_operator(import->file->nodes[value->node].type)
-                : NULL;
-        if (operator != NULL && operator->translate != NULL) {
+        const struct onnx_operator *operator = operator_of(import, value);
+        if (value->same != NULL) {
+            done = onnx_operand(import, value->same, &value->flow);
+        } else if (operator != NULL && operator->translate != NULL) {
             done = translate_now(import, value, operator);
         } else if (value->learned && is_floating(value)) {
             done = emit_parameter(import, value);

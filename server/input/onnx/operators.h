@@ -21,6 +21,12 @@ struct onnx_operator {
     const char *attributes; /* that it may have, separated by spaces */
 };
 
+/* Whether a word is among `words`, which are separated by spaces. */
+bool onnx_is_listed(const char *words, const char *word);
+
+/* Operators are read as opset 7 and later define them. Whether an operator of an older opset is the same. */
+bool onnx_is_unchanged(const char *type, int64_t opset);
+
 /* NULL where there is none. */
 const struct onnx_operator *onnx_find_operator(const char *type);
 

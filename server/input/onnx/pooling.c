@@ -29,7 +29,7 @@ bool onnx_max_pool(struct onnx_import *import)
     int64_t ceil_mode = 0;
     struct window window;
     struct onnx_flow x;
-    if (indices != NULL && indices->readers > 0) {
+    if (indices != NULL && indices->reader != SIZE_MAX) {
         return onnx_refuse(import, "its second output, the indices, is read");
     }
     if (!read_pool(import, &x, &window, &ceil_mode) ||

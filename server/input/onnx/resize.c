@@ -10,6 +10,7 @@ struct resizing {
     const char *mode;
     const char *positions; /* coordinate_transformation_mode */
     const char *nearest;
+    const char *ratio; /* keep_aspect_ratio_policy */
     double cubic;
     double scales[STABILITY_MAX_RANK];
     int64_t sizes[STABILITY_MAX_RANK];
@@ -112,6 +113,22 @@ static bool emit(struct onnx_import *import, const struct resizing *resizing, co
     return draft_emit(import, &draft, NULL, x);
 }
 
+/* Positions that PyTorch computes otherwise: from a length that is not whole, and in an output of one
+ * element. */
+static bool differs(const struct resizing *resizing, const struct stability_shape *x)
+{
+    bool corners = strcmp(resizing->positions, "align_corners") == 0;
+    bool zero = strcmp(resizing->positions, "pytorch_half_pixel") == 0;
+    for (int d = 2; d < x->rank; d++) {
+        double length = resizing->scales[d] * (double)x->sizes[d];
+        if ((corners && fabs(length - (double)resizing->sizes[d]) > 1e-6 * length) ||
+            (zero && resizing->sizes[d] == 1 && x->sizes[d] > 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* torch.nn.Upsample's mode for the same interpolation, or NULL. */
 static const char *torch_mode(const struct resizing *resizing, const struct stability_shape *x)
 {
@@ -123,6 +140,9 @@ static const char *torch_mode(const struct resizing *resizing, const struct stab
     if (strcmp(resizing->mode, "nearest") == 0) {
         return chooses_same(resizing, x) ? "nearest" : NULL;
     }
+    if (differs(resizing, x)) {
+        return NULL;
+    }
     if (strcmp(resizing->mode, "linear") == 0) {
         return centres && spatial <= 3 ? linear[spatial] : NULL;
     }
@@ -133,7 +153,7 @@ static const char *torch_mode(const struct resizing *resizing, const struct stab
 
 bool onnx_resize(struct onnx_import *import)
 {
-    struct resizing resizing = {.mode = "nearest", .nearest = "round_prefer_floor", .cubic = -0.75};
+    struct resizing resizing = {.mode = "nearest", .nearest = "round_prefer_floor", .ratio = "stretch", .cubic = -0.75};
     int64_t outside = 0, antialias = 0;
     struct onnx_flow x;
     bool old = import->file->opset < 11;
@@ -142,6 +162,7 @@ bool onnx_resize(struct onnx_import *import)
     if (!onnx_operand_at(import, 0, &x) || !onnx_text(import, "mode", &resizing.mode) ||
         !onnx_text(import, "coordinate_transformation_mode", &resizing.positions) ||
         !onnx_text(import, "nearest_mode", &resizing.nearest) ||
+        !onnx_text(import, "keep_aspect_ratio_policy", &resizing.ratio) ||
         !onnx_real(import, "cubic_coeff_a", &resizing.cubic) ||
         !onnx_integer(import, "exclude_outside", &outside) || !onnx_integer(import, "antialias", &antialias) ||
         !read_target(import, &x.shape, &resizing)) {
@@ -149,7 +170,7 @@ bool onnx_resize(struct onnx_import *import)
     }
     bool channels = x.shape.rank >= 3 && resizing.sizes[0] == x.shape.sizes[0] &&
                     resizing.sizes[1] == x.shape.sizes[1];
-    const char *mode = channels && outside == 0 && antialias == 0 && !onnx_has_attribute(import, "axes")
+    const char *mode = channels && outside == 0 && antialias == 0 && strcmp(resizing.ratio, "stretch") == 0 && !onnx_has_attribute(import, "axes")
                            ? torch_mode(&resizing, &x.shape)
                            : NULL;
     if (mode == NULL) {

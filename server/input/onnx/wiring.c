@@ -6,7 +6,11 @@
 
 const char *wiring_name(const struct onnx_node *node)
 {
-    return node->name[0] != '\0' || node->output_count == 0 ? node->name : node->outputs[0];
+    const char *name = node->name;
+    for (size_t k = 0; k < node->output_count && name[0] == '\0'; k++) {
+        name = node->outputs[k];
+    }
+    return name;
 }
 
 void wiring_pointer(const struct onnx_import *import, const struct onnx_node *node, char *pointer, size_t size)

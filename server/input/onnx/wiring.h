@@ -16,7 +16,7 @@ struct onnx_value *wiring_find(const struct onnx_import *import, const char *nam
 void wiring_pointer(const struct onnx_import *import, const struct onnx_node *node, char *pointer,
                     size_t size);
 
-/* What a node is called: its name, or that of its first output. */
+/* What a node is called: its name, or that of the first output that has one. */
 const char *wiring_name(const struct onnx_node *node);
 
 #endif
