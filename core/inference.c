@@ -78,8 +78,8 @@ bool stability_infer(struct stability_inference *inference, struct stability_err
                               "unknown layer type '%s'", inference->layer->type);
     const struct layer_ops *ops = kernels->layers[type];
     struct arena arena = {0};
-    bool done = check_input_count(inference, &ops->type, error) &&
-                apply_rule(inference, kernels, ops, &arena, error);
+    bool done =
+        check_input_count(inference, &ops->type, error) && apply_rule(inference, kernels, ops, &arena, error);
     arena_free(&arena);
     return done;
 }

@@ -18,8 +18,8 @@ bool onnx_fail(struct onnx_import *import, enum stability_code code, const char 
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     wiring_pointer(import, import->node, pointer, sizeof pointer);
-    return stability_fail(import->error, code, pointer, "node '%.128s' (%.64s): %s", wiring_name(import->node),
-                          import->node->type, what);
+    return stability_fail(import->error, code, pointer, "node '%.128s' (%.64s): %s",
+                          wiring_name(import->node), import->node->type, what);
 }
 
 bool onnx_refuse(struct onnx_import *import, const char *format, ...)
@@ -29,8 +29,8 @@ bool onnx_refuse(struct onnx_import *import, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    struct onnx_refusal *grown =
-        onnx_append(import, import->refusals, &import->refusal_count, &import->refusal_capacity, sizeof *grown);
+    struct onnx_refusal *grown = onnx_append(import, import->refusals, &import->refusal_count,
+                                             &import->refusal_capacity, sizeof *grown);
     if (grown == NULL) {
         return false;
     }
@@ -162,9 +162,8 @@ bool onnx_integers(struct onnx_import *import, const char *name, struct onnx_int
     if (attribute == NULL) {
         return true;
     }
-    return attribute->type == ONNX_INTS
-               ? take_list(import, name, attribute->integers, attribute->count, list)
-               : wrong_type(import, name, "a list of integers");
+    return attribute->type == ONNX_INTS ? take_list(import, name, attribute->integers, attribute->count, list)
+                                        : wrong_type(import, name, "a list of integers");
 }
 
 bool onnx_input_integers(struct onnx_import *import, size_t k, struct onnx_integers *list)

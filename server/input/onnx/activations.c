@@ -13,16 +13,11 @@ static const struct {
     const char *name;  /* the layer's */
     double initial;
 } activations[] = {
-    {"Relu", "ReLU", NULL, NULL, 0},
-    {"LeakyRelu", "LeakyReLU", "alpha", "negative_slope", 0.01},
-    {"Elu", "ELU", "alpha", "alpha", 1},
-    {"Celu", "CELU", "alpha", "alpha", 1},
-    {"HardSwish", "Hardswish", NULL, NULL, 0},
-    {"Mish", "Mish", NULL, NULL, 0},
-    {"Softplus", "Softplus", NULL, NULL, 0},
-    {"Softsign", "Softsign", NULL, NULL, 0},
-    {"Sigmoid", "Sigmoid", NULL, NULL, 0},
-    {"Tanh", "Tanh", NULL, NULL, 0},
+    {"Relu", "ReLU", NULL, NULL, 0},           {"LeakyRelu", "LeakyReLU", "alpha", "negative_slope", 0.01},
+    {"Elu", "ELU", "alpha", "alpha", 1},       {"Celu", "CELU", "alpha", "alpha", 1},
+    {"HardSwish", "Hardswish", NULL, NULL, 0}, {"Mish", "Mish", NULL, NULL, 0},
+    {"Softplus", "Softplus", NULL, NULL, 0},   {"Softsign", "Softsign", NULL, NULL, 0},
+    {"Sigmoid", "Sigmoid", NULL, NULL, 0},     {"Tanh", "Tanh", NULL, NULL, 0},
 };
 
 static bool finish(struct onnx_import *import, struct onnx_draft *draft)
@@ -248,10 +243,9 @@ bool onnx_softmax(struct onnx_import *import)
     if (joint && !onnx_reshape(import, "flat", &x, &joined, &x)) {
         return false;
     }
-    struct onnx_draft draft = {
-        .type = strcmp(import->node->type, "Softmax") == 0 ? "Softmax" : "LogSoftmax",
-        .inputs = &x,
-        .input_count = 1};
+    struct onnx_draft draft = {.type = strcmp(import->node->type, "Softmax") == 0 ? "Softmax" : "LogSoftmax",
+                               .inputs = &x,
+                               .input_count = 1};
     draft_integer(&draft, "dim", joint ? 1 : axis);
     if (!draft_emit(import, &draft, NULL, &y) || (joint && !onnx_reshape(import, "shape", &y, &own, &y))) {
         return false;

@@ -107,8 +107,7 @@ bool onnx_pow(struct onnx_import *import)
     if (!is_uniform(power)) {
         return onnx_refuse(import, "its exponents are not all the same");
     }
-    if (!onnx_operand(import, base, &x) ||
-        !fold_broadcast(import, &x.shape, &power->tensor.shape, &shape)) {
+    if (!onnx_operand(import, base, &x) || !fold_broadcast(import, &x.shape, &power->tensor.shape, &shape)) {
         return false;
     }
     if (!stability_shape_equal(&shape, &x.shape)) {
@@ -125,9 +124,7 @@ bool onnx_pow(struct onnx_import *import)
 bool onnx_variadic(struct onnx_import *import)
 {
     const char *type = import->node->type;
-    const char *layer = strcmp(type, "Min") == 0   ? "Minimum"
-                        : strcmp(type, "Max") == 0 ? "Maximum"
-                                                   : "Add";
+    const char *layer = strcmp(type, "Min") == 0 ? "Minimum" : strcmp(type, "Max") == 0 ? "Maximum" : "Add";
     size_t count = import->node->input_count;
     bool mean = strcmp(type, "Mean") == 0 && count > 1;
     struct onnx_flow sum, x;

@@ -60,17 +60,19 @@ bool onnx_conv(struct onnx_import *import)
     }
     struct onnx_draft draft = {.type = types[window.dimensions], .inputs = &x, .input_count = 1};
     draft_kernel(&kernel, sizes[1] * kernel.groups, sizes[0], &draft);
-    return onnx_finish(import,
-                  window_draft(import, &window, &draft) &&
-                      draft_list(import, &draft, "dilation", window.dilation, (size_t)window.dimensions) &&
-                      draft_emit(import, &draft, NULL, &y),
-                  &y);
+    return onnx_finish(
+        import,
+        window_draft(import, &window, &draft) &&
+            draft_list(import, &draft, "dilation", window.dilation, (size_t)window.dimensions) &&
+            draft_emit(import, &draft, NULL, &y),
+        &y);
 }
 
 /* ---- ConvTranspose ---- */
 
 /* Padding, in front of the output or behind it, that gives it a certain shape. */
-static void pad_to_shape(const struct stability_shape *x, const int64_t *shape, bool upper, int64_t *extra, struct window *window)
+static void pad_to_shape(const struct stability_shape *x, const int64_t *shape, bool upper, int64_t *extra,
+                         struct window *window)
 {
     for (int d = 0; d < window->dimensions; d++) {
         int64_t extent = (window->kernel[d] - 1) * window->dilation[d] + 1;
@@ -91,8 +93,8 @@ static bool read_output(struct onnx_import *import, const struct stability_shape
     struct onnx_integers shape, padding;
     int64_t wanted[WINDOW_MAX_DIMENSIONS];
     const char *mode = "NOTSET";
-    if (!onnx_integers(import, "output_padding", &padding) || !onnx_integers(import, "output_shape", &shape) ||
-        !onnx_text(import, "auto_pad", &mode)) {
+    if (!onnx_integers(import, "output_padding", &padding) ||
+        !onnx_integers(import, "output_shape", &shape) || !onnx_text(import, "auto_pad", &mode)) {
         return false;
     }
     size_t count = (size_t)window->dimensions;
@@ -151,9 +153,9 @@ bool onnx_conv_transpose(struct onnx_import *import)
     draft_kernel(&kernel, sizes[0], sizes[1] * kernel.groups, &draft);
     size_t count = (size_t)window.dimensions;
     return onnx_finish(import,
-                  window_draft(import, &window, &draft) &&
-                      draft_list(import, &draft, "dilation", window.dilation, count) &&
-                      draft_list(import, &draft, "output_padding", extra, count) &&
-                      draft_emit(import, &draft, NULL, &y) && (!cropped || crop(import, &padding, &y)),
-                  &y);
+                       window_draft(import, &window, &draft) &&
+                           draft_list(import, &draft, "dilation", window.dilation, count) &&
+                           draft_list(import, &draft, "output_padding", extra, count) &&
+                           draft_emit(import, &draft, NULL, &y) && (!cropped || crop(import, &padding, &y)),
+                       &y);
 }

@@ -218,8 +218,7 @@ static bool copy_inputs(struct onnx_import *import, const struct onnx_draft *dra
                         struct stability_layer *layer)
 {
     const char **names = onnx_allocate(&import->memory, draft->input_count, sizeof *names);
-    struct stability_member *members =
-        onnx_allocate(&import->memory, draft->member_count, sizeof *members);
+    struct stability_member *members = onnx_allocate(&import->memory, draft->member_count, sizeof *members);
     if (names == NULL || members == NULL) {
         return false;
     }
@@ -237,10 +236,8 @@ static bool infer(struct onnx_import *import, const struct onnx_draft *draft,
                   const struct stability_layer *layer, struct onnx_flow *outputs)
 {
     struct stability_error problem = {0};
-    struct stability_inference inference = {.layer = layer,
-                                            .pointer = "",
-                                            .training = import->training,
-                                            .input_count = draft->input_count};
+    struct stability_inference inference = {
+        .layer = layer, .pointer = "", .training = import->training, .input_count = draft->input_count};
     struct stability_shape *shapes = onnx_allocate(&import->memory, draft->input_count, sizeof *shapes);
     bool *integers = onnx_allocate(&import->memory, draft->input_count, sizeof *integers);
     if (shapes == NULL || integers == NULL) {
@@ -264,8 +261,8 @@ static bool infer(struct onnx_import *import, const struct onnx_draft *draft,
         }
         const char *further = inference.output_names[i];
         outputs[i] = (struct onnx_flow){
-            .name = further == NULL ? layer->name
-                                    : onnx_format(&import->memory, "%s.%s", layer->name, further),
+            .name =
+                further == NULL ? layer->name : onnx_format(&import->memory, "%s.%s", layer->name, further),
             .shape = inference.outputs[i],
             .integer = inference.output_is_integer,
         };
@@ -298,8 +295,8 @@ static bool emit_named(struct onnx_import *import, const struct onnx_draft *draf
         !infer(import, draft, &layer, outputs) || !add_weights(import, draft, layer.name, owner != NULL)) {
         return false;
     }
-    struct stability_layer *layers = onnx_append(import, import->layers, &import->layer_count,
-                                                 &import->layer_capacity, sizeof *layers);
+    struct stability_layer *layers =
+        onnx_append(import, import->layers, &import->layer_count, &import->layer_capacity, sizeof *layers);
     if (layers == NULL) {
         return false;
     }

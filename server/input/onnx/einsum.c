@@ -20,7 +20,8 @@ static bool parse_term(const char **text, char term[STABILITY_MAX_RANK + 1])
         if (letter == ' ') {
             continue;
         }
-        if (letter < 'a' || letter > 'z' || count == STABILITY_MAX_RANK || memchr(term, letter, count) != NULL) {
+        if (letter < 'a' || letter > 'z' || count == STABILITY_MAX_RANK ||
+            memchr(term, letter, count) != NULL) {
             return false;
         }
         term[count++] = letter;
@@ -64,8 +65,7 @@ static int64_t product_of(const struct einsum *einsum, const char *letters)
 
 /* The operand with its letters in another order, as a stack of matrices. */
 static bool arrange(struct onnx_import *import, const char *term, const char *order,
-                    const struct stability_shape *shape, const char *role,
-                    struct onnx_flow *x)
+                    const struct stability_shape *shape, const char *role, struct onnx_flow *x)
 {
     int dimensions[STABILITY_MAX_RANK];
     for (int d = 0; order[d] != '\0'; d++) {
@@ -104,7 +104,8 @@ static bool multiply(struct onnx_import *import, const struct einsum *einsum, st
     strcat(strcat(strcat(order_a, batch), rows), summed);
     strcat(strcat(strcat(order_b, batch), summed), columns);
     strcat(strcat(strcat(order, batch), rows), columns);
-    if (strlen(order_a) != strlen(left) || strlen(order_b) != strlen(right) || strlen(order) != strlen(result)) {
+    if (strlen(order_a) != strlen(left) || strlen(order_b) != strlen(right) ||
+        strlen(order) != strlen(result)) {
         return onnx_refuse(import, "its equation sums over a letter of one operand alone");
     }
     int64_t b0 = product_of(einsum, batch), m = product_of(einsum, rows), k = product_of(einsum, summed);

@@ -49,8 +49,8 @@ static bool read_attribute(struct message_reader *reader, const struct protobuf_
     if (!message_read(reader, field->bytes, attribute_fields, attribute)) {
         return false;
     }
-    bool done = attribute->type == ONNX_FLOATS   ? message_reals(reader, field->bytes, FLOATS, &list)
-                : attribute->type == ONNX_INTS   ? message_integers(reader, field->bytes, INTS, &list)
+    bool done = attribute->type == ONNX_FLOATS    ? message_reals(reader, field->bytes, FLOATS, &list)
+                : attribute->type == ONNX_INTS    ? message_integers(reader, field->bytes, INTS, &list)
                 : attribute->type == ONNX_STRINGS ? message_texts(reader, field->bytes, STRINGS, &list)
                                                   : true;
     attribute->count = list.count;
@@ -73,8 +73,8 @@ static const struct message_field node_fields[] = {
 };
 
 /* Reads every item of a repeated message field into an array of `size` bytes each. */
-static bool read_items(struct message_reader *reader, struct protobuf bytes, uint32_t number, const char *name,
-                       size_t size,
+static bool read_items(struct message_reader *reader, struct protobuf bytes, uint32_t number,
+                       const char *name, size_t size,
                        bool (*read)(struct message_reader *, const struct protobuf_field *, void *),
                        struct message_list *list)
 {

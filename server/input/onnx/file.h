@@ -64,9 +64,9 @@ struct onnx_initializer {
 /* An input or an output of the graph. */
 struct onnx_port {
     const char *name;
-    bool is_tensor;      /* false: a sequence, a map … */
-    bool has_shape;      /* and then: */
-    size_t rank;         /* may be over STABILITY_MAX_RANK; the sizes behind are not kept */
+    bool is_tensor;                    /* false: a sequence, a map … */
+    bool has_shape;                    /* and then: */
+    size_t rank;                       /* may be over STABILITY_MAX_RANK; the sizes behind are not kept */
     int64_t sizes[STABILITY_MAX_RANK]; /* -1: not fixed */
 };
 

@@ -78,8 +78,8 @@ bool fold_broadcast(struct onnx_import *import, const struct stability_shape *a,
             char text_a[STABILITY_SHAPE_TEXT];
             char text_b[STABILITY_SHAPE_TEXT];
             return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
-                             "shapes %s and %s cannot be broadcast together",
-                             stability_shape_text(a, text_a), stability_shape_text(b, text_b));
+                             "shapes %s and %s cannot be broadcast together", stability_shape_text(a, text_a),
+                             stability_shape_text(b, text_b));
         }
         shape->sizes[shape->rank - d] = size_a == 1 ? size_b : size_a;
     }

@@ -190,14 +190,10 @@ static int64_t pow_integer(int64_t a, int64_t b)
 }
 
 static const struct binary binaries[] = {
-    {"Add", add_real, add_integer},
-    {"Sub", sub_real, sub_integer},
-    {"Mul", mul_real, mul_integer},
-    {"Div", div_real, div_integer},
-    {"Mod", fmod, mod_integer},
-    {"Pow", pow, pow_integer},
-    {"Min", least_real, least_integer},
-    {"Max", greatest_real, greatest_integer},
+    {"Add", add_real, add_integer},     {"Sub", sub_real, sub_integer},
+    {"Mul", mul_real, mul_integer},     {"Div", div_real, div_integer},
+    {"Mod", fmod, mod_integer},         {"Pow", pow, pow_integer},
+    {"Min", least_real, least_integer}, {"Max", greatest_real, greatest_integer},
 };
 
 static bool fold_reals(struct onnx_import *import, const struct binary *binary, const struct fold_operand *a,
@@ -296,9 +292,9 @@ bool fold_comparison(struct onnx_import *import)
     static const struct {
         const char *type;
         int accepted; /* the result is true where one of these holds */
-    } comparisons[] = {{"Equal", EQUAL},          {"Less", LESS}, {"LessOrEqual", LESS | EQUAL},
-                       {"Greater", MORE},         {"And", BOTH},  {"GreaterOrEqual", MORE | EQUAL},
-                       {"Or", BOTH | ONE},        {"Xor", ONE}};
+    } comparisons[] = {{"Equal", EQUAL},   {"Less", LESS}, {"LessOrEqual", LESS | EQUAL},
+                       {"Greater", MORE},  {"And", BOTH},  {"GreaterOrEqual", MORE | EQUAL},
+                       {"Or", BOTH | ONE}, {"Xor", ONE}};
     size_t which = 0;
     struct stability_shape shape;
     struct fold_operand a, b;

@@ -58,7 +58,8 @@ bool fold_constant_of_shape(struct onnx_import *import)
         one = attribute->tensor;
     }
     if (one.data == NULL || stability_shape_count(&one.shape) != 1) {
-        return onnx_fail(import, STABILITY_ERROR_ONNX, "the attribute 'value' must be a tensor of one element");
+        return onnx_fail(import, STABILITY_ERROR_ONNX,
+                         "the attribute 'value' must be a tensor of one element");
     }
     one.shape = (struct stability_shape){0};
     return onnx_input_integers(import, 0, &sizes) && shape_of_list(import, &sizes, &shape) &&

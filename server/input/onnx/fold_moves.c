@@ -21,10 +21,10 @@ bool fold_identity(struct onnx_import *import)
 /* Of TensorProto.DataType. */
 static enum stability_dtype dtype_of(int64_t type)
 {
-    return type == 11 ? STABILITY_FLOAT64
+    return type == 11                              ? STABILITY_FLOAT64
            : type == 1 || type == 10 || type == 16 ? STABILITY_FLOAT32
-           : type == 9 ? STABILITY_BOOL
-                       : STABILITY_INT64;
+           : type == 9                             ? STABILITY_BOOL
+                                                   : STABILITY_INT64;
 }
 
 bool fold_cast(struct onnx_import *import)
@@ -200,8 +200,8 @@ static bool joined_shape(struct onnx_import *import, int64_t along, int *axis, s
         }
         if (!fits || value->tensor.dtype != onnx_input(import, 0)->tensor.dtype ||
             __builtin_add_overflow(shape->sizes[*axis], own->sizes[*axis], &shape->sizes[*axis])) {
-            return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "'%.128s' does not fit the inputs before it",
-                             value->name);
+            return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
+                             "'%.128s' does not fit the inputs before it", value->name);
         }
     }
     return import->node->input_count > 0 && fold_count(import, shape) >= 0;
@@ -256,9 +256,9 @@ bool fold_gather(struct onnx_import *import)
     int64_t count = fold_count(import, &shape);
     around(x, axis, &before, &behind);
     size_t block = (size_t)behind * stability_dtype_size(value->tensor.dtype);
-    char *bytes = count < 0 ? NULL
-                            : onnx_allocate(&import->memory, (size_t)count,
-                                            stability_dtype_size(value->tensor.dtype));
+    char *bytes =
+        count < 0 ? NULL
+                  : onnx_allocate(&import->memory, (size_t)count, stability_dtype_size(value->tensor.dtype));
     for (int64_t i = 0; bytes != NULL && i < indices.count; i++) {
         int64_t index = indices.integers[i] + (indices.integers[i] < 0 ? x->sizes[axis] : 0);
         if (index < 0 || index >= x->sizes[axis]) {
@@ -270,7 +270,8 @@ bool fold_gather(struct onnx_import *import)
                     (const char *)value->tensor.data + (size_t)index * block, (size_t)x->sizes[axis] * block,
                     block, before);
     }
-    return bytes != NULL && onnx_set_known(import, 0, &(struct stability_tensor){value->tensor.dtype, shape, bytes});
+    return bytes != NULL &&
+           onnx_set_known(import, 0, &(struct stability_tensor){value->tensor.dtype, shape, bytes});
 }
 
 bool fold_tile(struct onnx_import *import)
@@ -291,9 +292,8 @@ bool fold_tile(struct onnx_import *import)
     fold_strides(x, strides);
     for (int d = 0; d < x->rank; d++) {
         if (repeats.items[d] < 0 || __builtin_mul_overflow(x->sizes[d], repeats.items[d], &shape.sizes[d])) {
-            return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "a dimension cannot be repeated %" PRId64
-                                                                     " times",
-                             repeats.items[d]);
+            return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
+                             "a dimension cannot be repeated %" PRId64 " times", repeats.items[d]);
         }
         walk.shape.sizes[2 * d] = repeats.items[d];
         walk.shape.sizes[2 * d + 1] = x->sizes[d];

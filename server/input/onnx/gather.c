@@ -15,7 +15,7 @@ static bool result_shape(struct onnx_import *import, const struct stability_shap
         return onnx_refuse(import, "its result has %d dimensions", shape->rank);
     }
     for (int d = 0; d < shape->rank; d++) {
-        shape->sizes[d] = d < axis                  ? x->sizes[d]
+        shape->sizes[d] = d < axis                   ? x->sizes[d]
                           : d < axis + indices->rank ? indices->sizes[d - axis]
                                                      : x->sizes[d - indices->rank + 1];
     }
@@ -74,9 +74,9 @@ static bool look_up(struct onnx_import *import, struct onnx_value *table, struct
     draft_integer(&draft, "embedding_dim", length);
     draft_weight(&draft, "weight", table, &(struct stability_shape){2, {rows, length}});
     return draft_emit(import, &draft, NULL, &y) &&
-           onnx_finish(import, stability_shape_equal(&y.shape, &shape) ||
-                                   onnx_reshape(import, "shape", &y, &shape, &y),
-                       &y);
+           onnx_finish(
+               import,
+               stability_shape_equal(&y.shape, &shape) || onnx_reshape(import, "shape", &y, &shape, &y), &y);
 }
 
 /* ---- parts of what is computed ---- */
@@ -102,8 +102,8 @@ static int64_t run_length(const int64_t *indices, int64_t count, int64_t *step)
 }
 
 /* Slices of successive indices, one behind the other. */
-static bool join_parts(struct onnx_import *import, const struct onnx_flow *x, int axis, const int64_t *indices,
-                       int64_t count, const char *role, struct onnx_flow *y)
+static bool join_parts(struct onnx_import *import, const struct onnx_flow *x, int axis,
+                       const int64_t *indices, int64_t count, const char *role, struct onnx_flow *y)
 {
     struct onnx_flow *parts = onnx_allocate(&import->memory, MOST_PARTS, sizeof *parts);
     size_t part_count = 0;

@@ -57,8 +57,8 @@ static bool fail_input(struct onnx_import *import, const struct onnx_port *port,
         used += (size_t)snprintf(declared + used, sizeof declared - used, "%s%s", d > 0 ? ", " : "", size);
     }
     return stability_fail(import->error, STABILITY_ERROR_SHAPE_MISMATCH, pointer,
-                          "the graph's input '%.128s' is declared as (%s), the data have shape %s", port->name,
-                          declared, stability_shape_text(shape, given));
+                          "the graph's input '%.128s' is declared as (%s), the data have shape %s",
+                          port->name, declared, stability_shape_text(shape, given));
 }
 
 static bool missing_data(struct onnx_import *import, const char *name)
@@ -148,8 +148,8 @@ static bool check_attributes(struct onnx_import *import, const struct onnx_opera
 
 static bool refuse_operator(struct onnx_import *import)
 {
-    struct onnx_refusal *grown =
-        onnx_append(import, import->refusals, &import->refusal_count, &import->refusal_capacity, sizeof *grown);
+    struct onnx_refusal *grown = onnx_append(import, import->refusals, &import->refusal_count,
+                                             &import->refusal_capacity, sizeof *grown);
     if (grown != NULL) {
         import->refusals = grown;
         grown[import->refusal_count - 1] = (struct onnx_refusal){import->node, NULL};
@@ -188,9 +188,10 @@ static bool translate_node(struct onnx_import *import, const struct onnx_operato
     if (is_foldable(import, operator)) {
         return operator->fold(import);
     }
-    return operator->translate != NULL
-               ? operator->translate(import)
-               : onnx_refuse(import, "it is supported only where its result is known before the run");
+    return operator->translate != NULL ? operator->translate(import)
+                                       : onnx_refuse(
+                                             import,
+                                             "it is supported only where its result is known before the run");
 }
 
 /* What a node did not give cannot be read. */
@@ -212,14 +213,14 @@ static bool translate_nodes(struct onnx_import *import)
 {
     for (size_t i = 0; i < import->order_count; i++) {
         const struct onnx_node *node = &import->file->nodes[import->order[i]];
-        const struct onnx_operator *operator =
-            is_default_domain(node->domain) ? onnx_find_operator(node->type) : NULL;
+        const struct onnx_operator *operator= is_default_domain(node->domain) ? onnx_find_operator(node->type)
+                                                                              : NULL;
         import->node = node;
         if (import->absorbed[import->order[i]]) {
             continue;
         }
-        bool translated = operator != NULL && !depends_on_refused(import) && translate_node(import, operator);
-        if (operator == NULL) {
+        bool translated = operator!= NULL && !depends_on_refused(import) && translate_node(import, operator);
+        if (operator== NULL) {
             refuse_operator(import);
         }
         if (import->error->code != STABILITY_OK) {
@@ -336,15 +337,15 @@ static bool name_loss_inputs(struct onnx_import *import, struct stability_loss *
     }
     const char **names = onnx_allocate(&import->memory, count, sizeof *names);
     for (size_t i = 0; names != NULL && i < count; i++) {
-        const char *wanted = loss->input_count > 0                ? loss->inputs[i]
+        const char *wanted = loss->input_count > 0            ? loss->inputs[i]
                              : i < import->file->output_count ? import->file->outputs[i].name
                                                               : NULL;
         struct onnx_value *value = wanted == NULL ? NULL : wiring_find(import, wanted);
         struct onnx_flow flow = {.name = wanted};
         if (wanted == NULL) {
             return stability_fail(import->error, STABILITY_ERROR_INVALID_VALUE, "/model/loss",
-                                  "the loss %s reads %zu values, the graph has %zu outputs", loss->type, count,
-                                  import->file->output_count);
+                                  "the loss %s reads %zu values, the graph has %zu outputs", loss->type,
+                                  count, import->file->output_count);
         }
         if (value != NULL && value->refused) {
             return refuse_output(import, value);

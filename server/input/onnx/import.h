@@ -59,8 +59,8 @@ struct onnx_import {
     size_t *node_starts; /* where a node's begin */
     size_t *order;       /* nodes, each after those it reads */
     size_t order_count;
-    bool *absorbed;      /* nodes that became part of another's layer */
-    json_t *names;       /* of layers and model inputs, taken */
+    bool *absorbed; /* nodes that became part of another's layer */
+    json_t *names;  /* of layers and model inputs, taken */
     size_t layer_count;
     size_t layer_capacity;
     struct stability_layer *layers;
@@ -86,7 +86,7 @@ struct onnx_request {
     bool mode_given;
 };
 bool onnx_import_file(const struct onnx_file *file, const struct stability_limits *limits,
-                 const struct onnx_memory *memory, const struct onnx_request *request);
+                      const struct onnx_memory *memory, const struct onnx_request *request);
 
 /* ---- for translations of operators: operators_*.c ---- */
 
@@ -216,7 +216,8 @@ bool onnx_reshape(struct onnx_import *import, const char *role, const struct onn
                   const struct stability_shape *shape, struct onnx_flow *y);
 bool onnx_permute(struct onnx_import *import, const char *role, const struct onnx_flow *x,
                   const int *dimensions, struct onnx_flow *y);
-/* x[start:end:step] in one dimension; start and end are positions, end -1 with a negative step is the front. */
+/* x[start:end:step] in one dimension; start and end are positions, end -1 with a negative step is the front.
+ */
 bool onnx_slice(struct onnx_import *import, const char *role, const struct onnx_flow *x, int dimension,
                 int64_t start, int64_t end, int64_t step, struct onnx_flow *y);
 

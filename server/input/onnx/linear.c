@@ -59,11 +59,13 @@ static bool compose_gemm(struct onnx_import *import, const struct gemm *gemm, st
         return false;
     }
     if (a.shape.rank != 2 || b.shape.rank != 2) {
-        return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "it multiplies matrices, found %d and %d "
-                                                                 "dimensions",
+        return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
+                         "it multiplies matrices, found %d and %d "
+                         "dimensions",
                          a.shape.rank, b.shape.rank);
     }
-    if ((gemm->transpose_a != 0 && !turn(import, "a", &a)) || (gemm->transpose_b != 0 && !turn(import, "b", &b)) ||
+    if ((gemm->transpose_a != 0 && !turn(import, "a", &a)) ||
+        (gemm->transpose_b != 0 && !turn(import, "b", &b)) ||
         !onnx_binary(import, "MatMul", added || scaled ? "product" : NULL, &a, &b, y) ||
         (scaled && !onnx_scale(import, added ? "alpha" : NULL, y, gemm->alpha, 0, y))) {
         return false;
@@ -82,8 +84,9 @@ bool onnx_gemm(struct onnx_import *import)
     struct onnx_value *weight = onnx_required(import, 1);
     struct onnx_value *bias = onnx_input(import, 2);
     struct onnx_flow x, y;
-    if (weight == NULL || !onnx_real(import, "alpha", &gemm.alpha) || !onnx_real(import, "beta", &gemm.beta) ||
-        !onnx_integer(import, "transA", &gemm.transpose_a) || !onnx_integer(import, "transB", &gemm.transpose_b)) {
+    if (weight == NULL || !onnx_real(import, "alpha", &gemm.alpha) ||
+        !onnx_real(import, "beta", &gemm.beta) || !onnx_integer(import, "transA", &gemm.transpose_a) ||
+        !onnx_integer(import, "transB", &gemm.transpose_b)) {
         return false;
     }
     bool linear = gemm.alpha == 1 && gemm.transpose_a == 0 && is_learned(weight, 2);
@@ -101,7 +104,8 @@ bool onnx_gemm(struct onnx_import *import)
 /* ---- MatMul, and the Add behind it ---- */
 
 /* The bias that the only reader of the product adds; NULL: none. The reader is then part of this layer. */
-static struct onnx_value *take_bias(struct onnx_import *import, int64_t features, const struct onnx_node **add)
+static struct onnx_value *take_bias(struct onnx_import *import, int64_t features,
+                                    const struct onnx_node **add)
 {
     size_t reader = onnx_sole_reader(import, "Add");
     if (reader == SIZE_MAX || import->file->nodes[reader].input_count != 2) {

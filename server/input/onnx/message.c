@@ -10,9 +10,10 @@ void *onnx_allocate(struct onnx_memory *memory, size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > memory->left) {
-        stability_fail(memory->error, STABILITY_ERROR_MODEL_TOO_LARGE, "/model",
-                       "what the ONNX file asks to be unpacked or computed in advance is over the limit, four "
-                       "times its size and 64 MB");
+        stability_fail(
+            memory->error, STABILITY_ERROR_MODEL_TOO_LARGE, "/model",
+            "what the ONNX file asks to be unpacked or computed in advance is over the limit, four "
+            "times its size and 64 MB");
         return NULL;
     }
     memory->left -= bytes;

@@ -32,7 +32,8 @@ bool onnx_cast(struct onnx_import *import)
     return onnx_finish(import, done, &x);
 }
 
-/* Where the request says nothing about the mode, a Dropout that the file has in inference mode does nothing. */
+/* Where the request says nothing about the mode, a Dropout that the file has in inference mode does nothing.
+ */
 bool onnx_dropout(struct onnx_import *import)
 {
     double ratio = 0.5;

@@ -26,9 +26,8 @@ static struct onnx_value *vector(struct onnx_import *import, size_t k, int64_t c
 
 static bool has_channels(struct onnx_import *import, const struct onnx_flow *x)
 {
-    return x->shape.rank >= 2 ||
-           onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "its input has no channels: %d dimensions",
-                     x->shape.rank);
+    return x->shape.rank >= 2 || onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
+                                           "its input has no channels: %d dimensions", x->shape.rank);
 }
 
 /* The registry has no normalisation of volumes: (N, C, D, H, W) is (N, C, D, H W) to it. */
@@ -44,7 +43,8 @@ static bool flatten_volume(struct onnx_import *import, struct onnx_flow *x)
     return onnx_reshape(import, "flat", x, &flat, x);
 }
 
-static bool restore_volume(struct onnx_import *import, const struct stability_shape *shape, struct onnx_flow *y)
+static bool restore_volume(struct onnx_import *import, const struct stability_shape *shape,
+                           struct onnx_flow *y)
 {
     return shape->rank <= 4 || onnx_reshape(import, "shape", y, shape, y);
 }
@@ -169,15 +169,15 @@ bool onnx_instance_normalization(struct onnx_import *import)
     if (bias == NULL || !flatten_volume(import, &x)) {
         return false;
     }
-    struct onnx_draft draft = {.type = x.shape.rank == 4 ? "InstanceNorm2d" : "InstanceNorm1d",
-                               .inputs = &x,
-                               .input_count = 1};
+    struct onnx_draft draft = {
+        .type = x.shape.rank == 4 ? "InstanceNorm2d" : "InstanceNorm1d", .inputs = &x, .input_count = 1};
     draft_integer(&draft, "num_features", channels);
     draft_real(&draft, "eps", epsilon);
     draft_boolean(&draft, "affine", true);
     draft_weight(&draft, "weight", weight, &row);
     draft_weight(&draft, "bias", bias, &row);
-    return onnx_finish(import, draft_emit(import, &draft, NULL, &x) && restore_volume(import, &shape, &x), &x);
+    return onnx_finish(import, draft_emit(import, &draft, NULL, &x) && restore_volume(import, &shape, &x),
+                       &x);
 }
 
 /* Input `k` times or added to the normalised values. */
@@ -191,10 +191,12 @@ static bool apply(struct onnx_import *import, size_t k, const char *type, const 
 }
 
 /* Whether a value can be a parameter of that shape. */
-static bool has_shape(struct onnx_import *import, struct onnx_value *value, const struct stability_shape *shape)
+static bool has_shape(struct onnx_import *import, struct onnx_value *value,
+                      const struct stability_shape *shape)
 {
     bool given = value->known || (value->is_input && value->tensor.data != NULL);
-    return given && stability_shape_equal(onnx_shape(value), shape) && onnx_known(import, value, "a parameter");
+    return given && stability_shape_equal(onnx_shape(value), shape) &&
+           onnx_known(import, value, "a parameter");
 }
 
 bool onnx_layer_normalization(struct onnx_import *import)

@@ -1,4 +1,5 @@
-/* A model in an ONNX file: its graph becomes layers, its initializers their parameters. docs/onnx.md says how. */
+/* A model in an ONNX file: its graph becomes layers, its initializers their parameters. docs/onnx.md says
+ * how. */
 #ifndef SERVER_INPUT_ONNX_ONNX_H
 #define SERVER_INPUT_ONNX_ONNX_H
 

@@ -78,10 +78,10 @@ bool onnx_operand(struct onnx_import *import, struct onnx_value *value, struct o
 {
     bool done = true;
     if (value->flow.name == NULL) {
-        const struct onnx_operator *operator = operator_of(import, value);
+        const struct onnx_operator *operator= operator_of(import, value);
         if (value->same != NULL) {
             done = onnx_operand(import, value->same, &value->flow);
-        } else if (operator != NULL && operator->translate != NULL) {
+        } else if (operator!= NULL && operator->translate != NULL) {
             done = translate_now(import, value, operator);
         } else if (value->learned && is_floating(value)) {
             done = emit_parameter(import, value);
@@ -121,8 +121,8 @@ bool onnx_indices(struct onnx_import *import, struct onnx_value *value, struct o
         done = add_input(import, value);
     }
     *flow = value->flow;
-    return done && (flow->integer || onnx_refuse(import, "the indices '%.128s' are not integers of the data",
-                                                 value->name));
+    return done && (flow->integer ||
+                    onnx_refuse(import, "the indices '%.128s' are not integers of the data", value->name));
 }
 
 bool onnx_constant(struct onnx_import *import, const char *role, const struct stability_tensor *tensor,

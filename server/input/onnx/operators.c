@@ -27,11 +27,15 @@ static const struct {
     int64_t opset;
     const char *types;
 } unchanged[] = {
-    {1, "Constant Conv ConvTranspose DepthToSpace Flatten Gather GlobalAveragePool GlobalMaxPool Identity LogSoftmax MatMul MaxPool Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Shape Size Slice Softmax Softplus Softsign SpaceToDepth Squeeze Transpose Unsqueeze"},
+    {1, "Constant Conv ConvTranspose DepthToSpace Flatten Gather GlobalAveragePool GlobalMaxPool Identity "
+        "LogSoftmax MatMul MaxPool Not ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean "
+        "ReduceMin ReduceProd ReduceSum ReduceSumSquare Shape Size Slice Softmax Softplus Softsign "
+        "SpaceToDepth Squeeze Transpose Unsqueeze"},
     {2, "Pad Split"},
     {4, "Concat"},
     {5, "Reshape"},
-    {6, "Abs Cast Ceil Clip Elu Exp Floor HardSigmoid InstanceNormalization LeakyRelu Log Max Mean Min Neg Reciprocal Relu Selu Sigmoid Sqrt Sum Tanh Tile"},
+    {6, "Abs Cast Ceil Clip Elu Exp Floor HardSigmoid InstanceNormalization LeakyRelu Log Max Mean Min Neg "
+        "Reciprocal Relu Selu Sigmoid Sqrt Sum Tanh Tile"},
 };
 
 bool onnx_is_unchanged(const char *type, int64_t opset)

@@ -68,8 +68,8 @@ static bool border(struct onnx_import *import, const char *mode, int d, int64_t 
     bool wrap = strcmp(mode, "wrap") == 0;
     if (count > (wrap ? size : size - 1)) {
         return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
-                         "%" PRId64 " elements cannot be taken from axis %d, which has size %" PRId64, count, d,
-                         size);
+                         "%" PRId64 " elements cannot be taken from axis %d, which has size %" PRId64, count,
+                         d, size);
     }
     if (wrap) {
         int64_t start = before ? size - count : 0;

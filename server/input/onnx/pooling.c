@@ -38,11 +38,12 @@ bool onnx_max_pool(struct onnx_import *import)
     }
     struct onnx_draft draft = {.type = types[window.dimensions], .inputs = &x, .input_count = 1};
     draft_boolean(&draft, "ceil_mode", ceil_mode != 0);
-    return onnx_finish(import,
-                  window_draft(import, &window, &draft) &&
-                      draft_list(import, &draft, "dilation", window.dilation, (size_t)window.dimensions) &&
-                      draft_emit(import, &draft, NULL, &x),
-                  &x);
+    return onnx_finish(
+        import,
+        window_draft(import, &window, &draft) &&
+            draft_list(import, &draft, "dilation", window.dilation, (size_t)window.dimensions) &&
+            draft_emit(import, &draft, NULL, &x),
+        &x);
 }
 
 /* How many of the window's elements at position `i` are in the input, not in the padding. */
@@ -69,8 +70,8 @@ static bool correct_mean(struct onnx_import *import, const struct window *window
         factors[i] = 1;
         for (int d = 0; d < window->dimensions; d++) {
             int64_t at = position[d + 2 - window->dimensions];
-            factors[i] *= (double)window->kernel[d] /
-                          (double)count_inside(window, d, input->sizes[d + 2], at);
+            factors[i] *=
+                (double)window->kernel[d] / (double)count_inside(window, d, input->sizes[d + 2], at);
         }
     }
     struct stability_tensor tensor = {STABILITY_FLOAT64, shape, factors};
@@ -108,9 +109,9 @@ bool onnx_average_pool(struct onnx_import *import)
     draft_boolean(&draft, "ceil_mode", ceil_mode != 0);
     draft_boolean(&draft, "count_include_pad", count_padding != 0);
     return onnx_finish(import,
-                  window_draft(import, &window, &draft) && draft_emit(import, &draft, NULL, &x) &&
-                      (!apart || count_padding != 0 || correct_mean(import, &padding, &input, &x)),
-                  &x);
+                       window_draft(import, &window, &draft) && draft_emit(import, &draft, NULL, &x) &&
+                           (!apart || count_padding != 0 || correct_mean(import, &padding, &input, &x)),
+                       &x);
 }
 
 /* ---- over all of the image ---- */
@@ -137,9 +138,9 @@ static bool pool_all(struct onnx_import *import, const char *line, const char *i
     draft.type = reduction;
     draft_boolean(&draft, "keepdim", true);
     return onnx_finish(import,
-                  draft_list(import, &draft, "dim", dimensions, (size_t)x.shape.rank - 2) &&
-                      draft_emit(import, &draft, NULL, &x),
-                  &x);
+                       draft_list(import, &draft, "dim", dimensions, (size_t)x.shape.rank - 2) &&
+                           draft_emit(import, &draft, NULL, &x),
+                       &x);
 }
 
 bool onnx_global_average_pool(struct onnx_import *import)

@@ -10,8 +10,8 @@
 struct recurrent {
     const char *type;
     int gates;
-    int order[MOST_GATES]; /* for each of PyTorch's gates, ONNX's */
-    int states;            /* outputs behind the first: h, c */
+    int order[MOST_GATES];   /* for each of PyTorch's gates, ONNX's */
+    int states;              /* outputs behind the first: h, c */
     const char *activations; /* of one direction, in lower case */
 };
 
@@ -29,7 +29,7 @@ struct cell {
     bool backwards;   /* the only direction runs from the last step to the first */
     bool batch_first; /* layout 1 */
     bool bias;
-    const char *nonlinearity; /* of an RNN */
+    const char *nonlinearity;      /* of an RNN */
     struct onnx_value *weights[3]; /* W, R, B */
 };
 
@@ -68,8 +68,8 @@ static bool check_activations(struct onnx_import *import, struct cell *cell)
 
 static bool is_zero(const struct onnx_value *value)
 {
-    size_t bytes = (size_t)stability_shape_count(&value->tensor.shape) *
-                   stability_dtype_size(value->tensor.dtype);
+    size_t bytes =
+        (size_t)stability_shape_count(&value->tensor.shape) * stability_dtype_size(value->tensor.dtype);
     const char *data = value->tensor.data;
     for (size_t i = 0; i < bytes; i++) {
         if (data[i] != 0) {
@@ -132,7 +132,8 @@ static bool read_direction(struct onnx_import *import, struct cell *cell)
     return true;
 }
 
-static bool read_weight(struct onnx_import *import, struct cell *cell, size_t k, struct stability_shape expected)
+static bool read_weight(struct onnx_import *import, struct cell *cell, size_t k,
+                        struct stability_shape expected)
 {
     struct onnx_value *value = onnx_input(import, k + 1);
     char wanted[STABILITY_SHAPE_TEXT];
@@ -167,7 +168,8 @@ static bool read_cell(struct onnx_import *import, const struct stability_shape *
     int64_t rows = cell->kind->gates * cell->hidden;
     cell->bias = onnx_input(import, 3) != NULL;
     return read_weight(import, cell, 0, (struct stability_shape){3, {cell->directions, rows, cell->input}}) &&
-           read_weight(import, cell, 1, (struct stability_shape){3, {cell->directions, rows, cell->hidden}}) &&
+           read_weight(import, cell, 1,
+                       (struct stability_shape){3, {cell->directions, rows, cell->hidden}}) &&
            read_weight(import, cell, 2, (struct stability_shape){2, {cell->directions, 2 * rows}}) &&
            check_lengths(import, x->sizes[cell->batch_first ? 1 : 0]) && check_states(import, cell);
 }
@@ -219,7 +221,8 @@ static bool draft_parameters(struct onnx_import *import, const struct cell *cell
 
 /* ---- the layer, and ONNX's shapes around it ---- */
 
-static bool reverse(struct onnx_import *import, const struct cell *cell, const char *role, struct onnx_flow *x)
+static bool reverse(struct onnx_import *import, const struct cell *cell, const char *role,
+                    struct onnx_flow *x)
 {
     int steps = cell->batch_first ? 1 : 0;
     return !cell->backwards || onnx_slice(import, role, x, steps, x->shape.sizes[steps] - 1, -1, -1, x);
@@ -230,7 +233,8 @@ static bool reverse(struct onnx_import *import, const struct cell *cell, const c
 static bool split_directions(struct onnx_import *import, const struct cell *cell, struct onnx_flow *y)
 {
     static const int order[] = {0, 2, 1, 3};
-    struct stability_shape shape = {4, {y->shape.sizes[0], y->shape.sizes[1], cell->directions, cell->hidden}};
+    struct stability_shape shape = {4,
+                                    {y->shape.sizes[0], y->shape.sizes[1], cell->directions, cell->hidden}};
     return onnx_reshape(import, "directions", y, &shape, y) &&
            (cell->batch_first || onnx_permute(import, "order", y, order, y));
 }
@@ -291,10 +295,9 @@ static bool emit(struct onnx_import *import, const struct cell *cell, struct onn
     if (sequence == NULL || sequence->readers == 0) {
         return true;
     }
-    return onnx_finish(import,
-                       reverse(import, cell, "restored", &outputs[0]) &&
-                           split_directions(import, cell, &outputs[0]),
-                       &outputs[0]);
+    return onnx_finish(
+        import, reverse(import, cell, "restored", &outputs[0]) && split_directions(import, cell, &outputs[0]),
+        &outputs[0]);
 }
 
 static bool translate(struct onnx_import *import, const struct recurrent *kind)

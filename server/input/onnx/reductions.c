@@ -11,10 +11,10 @@ static const struct {
     const char *type;
     const char *after;
 } reductions[] = {
-    {"ReduceMean", NULL, "Mean", NULL},      {"ReduceSum", NULL, "Sum", NULL},
-    {"ReduceMax", NULL, "Max", NULL},        {"ReduceMin", "Neg", "Max", "Neg"},
-    {"ReduceL1", "Abs", "Sum", NULL},        {"ReduceL2", "Square", "Sum", "Sqrt"},
-    {"ReduceLogSum", NULL, "Sum", "Log"},    {"ReduceLogSumExp", NULL, "LogSumExp", NULL},
+    {"ReduceMean", NULL, "Mean", NULL},         {"ReduceSum", NULL, "Sum", NULL},
+    {"ReduceMax", NULL, "Max", NULL},           {"ReduceMin", "Neg", "Max", "Neg"},
+    {"ReduceL1", "Abs", "Sum", NULL},           {"ReduceL2", "Square", "Sum", "Sqrt"},
+    {"ReduceLogSum", NULL, "Sum", "Log"},       {"ReduceLogSumExp", NULL, "LogSumExp", NULL},
     {"ReduceSumSquare", "Square", "Sum", NULL},
 };
 
@@ -67,7 +67,8 @@ bool onnx_reduce(struct onnx_import *import)
         }
         draft_boolean(&draft, "keepdim", keep != 0);
     }
-    if ((reductions[which].before != NULL && !onnx_unary(import, reductions[which].before, "elements", &x, &x)) ||
+    if ((reductions[which].before != NULL &&
+         !onnx_unary(import, reductions[which].before, "elements", &x, &x)) ||
         !draft_emit(import, &draft, after != NULL ? "reduced" : NULL, &x) ||
         (after != NULL && !onnx_unary(import, after, NULL, &x, &x))) {
         return false;

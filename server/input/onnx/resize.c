@@ -18,7 +18,8 @@ struct resizing {
 };
 
 /* The last input that is there and not empty: the scales, or the sizes. */
-static bool read_target(struct onnx_import *import, const struct stability_shape *x, struct resizing *resizing)
+static bool read_target(struct onnx_import *import, const struct stability_shape *x,
+                        struct resizing *resizing)
 {
     size_t k = import->file->opset < 11 ? 1 : 2;
     struct onnx_value *scales = onnx_input(import, k);
@@ -68,8 +69,8 @@ static int64_t onnx_source(const struct resizing *resizing, int d, int64_t size,
     } else if (strcmp(resizing->positions, "align_corners") == 0) {
         at = count > 1 ? (double)i * (double)(size - 1) / (count - 1) : 0;
     }
-    double whole = strcmp(resizing->nearest, "floor") == 0  ? floor(at)
-                   : strcmp(resizing->nearest, "ceil") == 0 ? ceil(at)
+    double whole = strcmp(resizing->nearest, "floor") == 0               ? floor(at)
+                   : strcmp(resizing->nearest, "ceil") == 0              ? ceil(at)
                    : strcmp(resizing->nearest, "round_prefer_ceil") == 0 ? floor(at + 0.5)
                                                                          : ceil(at - 0.5);
     return (int64_t)fmin(fmax(whole, 0), (double)(size - 1));
@@ -79,8 +80,9 @@ static bool chooses_same(const struct resizing *resizing, const struct stability
 {
     for (int d = 2; d < x->rank; d++) {
         for (int64_t i = 0; i < resizing->sizes[d]; i++) {
-            double at = floor((double)i * (resizing->by_scale ? 1 / resizing->scales[d]
-                                                              : (double)x->sizes[d] / (double)resizing->sizes[d]));
+            double at =
+                floor((double)i * (resizing->by_scale ? 1 / resizing->scales[d]
+                                                      : (double)x->sizes[d] / (double)resizing->sizes[d]));
             int64_t torch = (int64_t)fmin(at, (double)(x->sizes[d] - 1));
             if (onnx_source(resizing, d, x->sizes[d], i) != torch) {
                 return false;
@@ -153,7 +155,8 @@ static const char *torch_mode(const struct resizing *resizing, const struct stab
 
 bool onnx_resize(struct onnx_import *import)
 {
-    struct resizing resizing = {.mode = "nearest", .nearest = "round_prefer_floor", .ratio = "stretch", .cubic = -0.75};
+    struct resizing resizing = {
+        .mode = "nearest", .nearest = "round_prefer_floor", .ratio = "stretch", .cubic = -0.75};
     int64_t outside = 0, antialias = 0;
     struct onnx_flow x;
     bool old = import->file->opset < 11;
@@ -164,13 +167,14 @@ bool onnx_resize(struct onnx_import *import)
         !onnx_text(import, "nearest_mode", &resizing.nearest) ||
         !onnx_text(import, "keep_aspect_ratio_policy", &resizing.ratio) ||
         !onnx_real(import, "cubic_coeff_a", &resizing.cubic) ||
-        !onnx_integer(import, "exclude_outside", &outside) || !onnx_integer(import, "antialias", &antialias) ||
-        !read_target(import, &x.shape, &resizing)) {
+        !onnx_integer(import, "exclude_outside", &outside) ||
+        !onnx_integer(import, "antialias", &antialias) || !read_target(import, &x.shape, &resizing)) {
         return false;
     }
-    bool channels = x.shape.rank >= 3 && resizing.sizes[0] == x.shape.sizes[0] &&
-                    resizing.sizes[1] == x.shape.sizes[1];
-    const char *mode = channels && outside == 0 && antialias == 0 && strcmp(resizing.ratio, "stretch") == 0 && !onnx_has_attribute(import, "axes")
+    bool channels =
+        x.shape.rank >= 3 && resizing.sizes[0] == x.shape.sizes[0] && resizing.sizes[1] == x.shape.sizes[1];
+    const char *mode = channels && outside == 0 && antialias == 0 && strcmp(resizing.ratio, "stretch") == 0 &&
+                               !onnx_has_attribute(import, "axes")
                            ? torch_mode(&resizing, &x.shape)
                            : NULL;
     if (mode == NULL) {

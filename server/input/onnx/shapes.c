@@ -26,7 +26,8 @@ static bool reshape_to(struct onnx_import *import, const struct stability_shape 
         if (size == 0 && zero_is_zero == 0 && d < x->rank) {
             size = x->sizes[d];
         }
-        if (size < -1 || (size == -1 && open >= 0) || __builtin_mul_overflow(rest, size < 0 ? 1 : size, &rest)) {
+        if (size < -1 || (size == -1 && open >= 0) ||
+            __builtin_mul_overflow(rest, size < 0 ? 1 : size, &rest)) {
             return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "'%.128s' is no shape",
                              onnx_input(import, 1)->name);
         }
@@ -44,7 +45,8 @@ static bool reshape_to(struct onnx_import *import, const struct stability_shape 
     return true;
 }
 
-static bool flatten(struct onnx_import *import, const struct stability_shape *x, struct stability_shape *shape)
+static bool flatten(struct onnx_import *import, const struct stability_shape *x,
+                    struct stability_shape *shape)
 {
     int64_t axis = 1;
     if (!onnx_integer(import, "axis", &axis)) {
@@ -157,8 +159,8 @@ bool shapes_permutation(struct onnx_import *import, int rank, int dimensions[STA
         dimensions[d] = (int)from;
         seen |= 1U << from;
     }
-    return seen == (1U << rank) - 1 || onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
-                                                 "the attribute 'perm' names a dimension twice");
+    return seen == (1U << rank) - 1 ||
+           onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "the attribute 'perm' names a dimension twice");
 }
 
 /* ---- Slice ---- */
@@ -190,16 +192,18 @@ bool shapes_ranges(struct onnx_import *import, const struct stability_shape *sha
                    struct shapes_range ranges[STABILITY_MAX_RANK])
 {
     struct onnx_integers starts, ends, axes, steps;
-    if (!onnx_either_integers(import, "starts", 1, &starts) || !onnx_either_integers(import, "ends", 2, &ends) ||
-        !onnx_either_integers(import, "axes", 3, &axes) || !onnx_input_integers(import, 4, &steps)) {
+    if (!onnx_either_integers(import, "starts", 1, &starts) ||
+        !onnx_either_integers(import, "ends", 2, &ends) || !onnx_either_integers(import, "axes", 3, &axes) ||
+        !onnx_input_integers(import, 4, &steps)) {
         return false;
     }
     if (starts.count != ends.count || (axes.present && axes.count != starts.count) ||
         (steps.present && steps.count != starts.count) || starts.count > (size_t)shape->rank) {
-        return onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
-                         "starts, ends, axes and steps must be as many as each other, and no more than the %d "
-                         "dimensions",
-                         shape->rank);
+        return onnx_fail(
+            import, STABILITY_ERROR_SHAPE_MISMATCH,
+            "starts, ends, axes and steps must be as many as each other, and no more than the %d "
+            "dimensions",
+            shape->rank);
     }
     for (int d = 0; d < shape->rank; d++) {
         ranges[d] = (struct shapes_range){0, 1, shape->sizes[d]};
@@ -255,9 +259,8 @@ const int64_t *shapes_parts(struct onnx_import *import, const struct stability_s
         left = parts[i] < 0 ? -1 : left - parts[i];
     }
     if (left != 0) {
-        onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH, "its parts do not add up to the %" PRId64
-                                                          " of axis %d",
-                  size, *axis);
+        onnx_fail(import, STABILITY_ERROR_SHAPE_MISMATCH,
+                  "its parts do not add up to the %" PRId64 " of axis %d", size, *axis);
         return NULL;
     }
     return parts;

@@ -106,8 +106,8 @@ static bool read_shape(struct message_reader *reader, struct protobuf bytes, con
     int64_t limit = reader->limits->elements;
     char text[STABILITY_SHAPE_TEXT];
     if (count < 0) {
-        return message_fail(reader, STABILITY_ERROR_ONNX, "the tensor '%.128s' cannot have the shape %s", name,
-                            stability_shape_text(shape, text));
+        return message_fail(reader, STABILITY_ERROR_ONNX, "the tensor '%.128s' cannot have the shape %s",
+                            name, stability_shape_text(shape, text));
     }
     return limit == 0 || count <= limit ||
            message_fail(reader, STABILITY_ERROR_MODEL_TOO_LARGE,
@@ -198,10 +198,11 @@ bool tensor_message_read(struct message_reader *reader, struct protobuf bytes, c
         return false;
     }
     if (parts.external || parts.location != 0) {
-        return message_fail(reader, STABILITY_ERROR_ONNX_UNSUPPORTED,
-                            "the data of the tensor '%.128s' are in another file: save the model with its data "
-                            "inside (onnx.save without save_as_external_data)",
-                            parts.name);
+        return message_fail(
+            reader, STABILITY_ERROR_ONNX_UNSUPPORTED,
+            "the data of the tensor '%.128s' are in another file: save the model with its data "
+            "inside (onnx.save without save_as_external_data)",
+            parts.name);
     }
     if (parts.segment) {
         return message_fail(reader, STABILITY_ERROR_ONNX_UNSUPPORTED,

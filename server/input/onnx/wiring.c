@@ -13,7 +13,8 @@ const char *wiring_name(const struct onnx_node *node)
     return name;
 }
 
-void wiring_pointer(const struct onnx_import *import, const struct onnx_node *node, char *pointer, size_t size)
+void wiring_pointer(const struct onnx_import *import, const struct onnx_node *node, char *pointer,
+                    size_t size)
 {
     snprintf(pointer, size, "/model/graph/node/%td", node - import->file->nodes);
 }
@@ -64,8 +65,8 @@ static bool list_values(struct onnx_import *import)
     }
     for (size_t i = 0; i < file->node_count; i++) {
         for (size_t k = 0; k < file->nodes[i].output_count; k++) {
-            *value++ = (struct onnx_value){
-                .name = file->nodes[i].outputs[k], .node = (int)i, .reader = SIZE_MAX};
+            *value++ =
+                (struct onnx_value){.name = file->nodes[i].outputs[k], .node = (int)i, .reader = SIZE_MAX};
         }
     }
     import->value_count = count;
@@ -238,8 +239,7 @@ static bool read_outputs(struct onnx_import *import)
 {
     const struct onnx_file *file = import->file;
     if (file->output_count == 0) {
-        return stability_fail(import->error, STABILITY_ERROR_ONNX, "/model/graph",
-                              "the graph has no output");
+        return stability_fail(import->error, STABILITY_ERROR_ONNX, "/model/graph", "the graph has no output");
     }
     for (size_t i = 0; i < file->output_count; i++) {
         struct onnx_value *value = wiring_find(import, file->outputs[i].name);
