@@ -76,12 +76,13 @@ class Convolutions(torch.nn.Module):
 
     def forward(self, x):
         x = self.up(self.down(x))
-        x = self.line(x.mean(3)) if self.training or True else x
-        return self.head(x.mean(2))
+        return self.head(self.line(x.mean(3)).mean(2))
 
 
 def vit():
-    return torchvision.models.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=10)
+    model = torchvision.models.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=10)
+    torch.nn.init.normal_(model.heads.head.weight)  # which is zero: nothing before it would have a gradient
+    return model
 
 
 IMAGE = (4, 3, 64, 64)
@@ -139,6 +140,13 @@ def export(model, x, mode, fold, opset):
     return file.getvalue()
 
 
+def target_shape(name, x):
+    """Classes, and samples of the batch."""
+    if name.startswith(("lstm", "gru", "rnn")):
+        return 4, x.shape[0 if "batch_first" in name else 1]
+    return 5 if name in ("activations", "convolutions") else 10, x.shape[0]
+
+
 def compare(program, name, training, fold, opset):
     build, shape = NETWORKS[name]
     torch.manual_seed(1)
@@ -147,9 +155,8 @@ def compare(program, name, training, fold, opset):
         if buffer.dtype == torch.float32 and buffer.dim() == 1:
             buffer.data += 0.1 * torch.rand_like(buffer)
     x = torch.randint(0, 20, shape) if len(shape) == 2 and name.startswith("encoder") else torch.randn(shape)
-    classes = 4 if name.startswith(("lstm", "gru", "rnn")) else 5 if name in ("activations", "convolutions") else 10
-    target = torch.randint(0, classes, (x.shape[1 if name.startswith(("lstm", "gru", "rnn"))
-                                                 and "batch_first" not in name else 0],))
+    classes, samples = target_shape(name, x)
+    target = torch.randint(0, classes, (samples,))
     model.train(training)
     try:
         file = export(copy.deepcopy(model), x, TrainingMode.TRAINING if training else TrainingMode.EVAL, fold,

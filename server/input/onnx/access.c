@@ -22,24 +22,6 @@ bool onnx_fail(struct onnx_import *import, enum stability_code code, const char 
                           wiring_name(import->node), import->node->type, what);
 }
 
-bool onnx_refuse(struct onnx_import *import, const char *format, ...)
-{
-    char what[256];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(what, sizeof what, format, arguments);
-    va_end(arguments);
-    struct onnx_refusal *grown = onnx_append(import, import->refusals, &import->refusal_count,
-                                             &import->refusal_capacity, sizeof *grown);
-    if (grown == NULL) {
-        return false;
-    }
-    import->refusals = grown;
-    char *reason = onnx_format(&import->memory, "%s", what);
-    grown[import->refusal_count - 1] = (struct onnx_refusal){import->node, reason};
-    return false;
-}
-
 /* ---- inputs and outputs ---- */
 
 static size_t node_index(const struct onnx_import *import)

@@ -146,17 +146,6 @@ static bool check_attributes(struct onnx_import *import, const struct onnx_opera
     return true;
 }
 
-static bool refuse_operator(struct onnx_import *import)
-{
-    struct onnx_refusal *grown = onnx_append(import, import->refusals, &import->refusal_count,
-                                             &import->refusal_capacity, sizeof *grown);
-    if (grown != NULL) {
-        import->refusals = grown;
-        grown[import->refusal_count - 1] = (struct onnx_refusal){import->node, NULL};
-    }
-    return false;
-}
-
 /* Elements of initializers that are only moved about stay parameters; what is computed from them is computed
  * in the run, so that they get their gradient. */
 static bool is_foldable(struct onnx_import *import, const struct onnx_operator *operator)
@@ -221,7 +210,7 @@ static bool translate_nodes(struct onnx_import *import)
         }
         bool translated = operator!= NULL && !depends_on_refused(import) && translate_node(import, operator);
         if (operator== NULL) {
-            refuse_operator(import);
+            onnx_refuse_operator(import);
         }
         if (import->error->code != STABILITY_OK) {
             return false;
@@ -230,43 +219,6 @@ static bool translate_nodes(struct onnx_import *import)
         mark_outputs(import, !translated);
     }
     return true;
-}
-
-/* ---- what is not supported ---- */
-
-/* Appends to a text; false where there is no room. */
-static bool add_text(char *text, size_t size, const char *more)
-{
-    size_t used = strlen(text);
-    if (used + strlen(more) >= size) {
-        return false;
-    }
-    memcpy(text + used, more, strlen(more) + 1);
-    return true;
-}
-
-static bool fail_refused(struct onnx_import *import)
-{
-    char message[560] = "";
-    char pointer[64];
-    size_t told = 0;
-    for (; told < import->refusal_count; told++) {
-        const struct onnx_refusal *refusal = &import->refusals[told];
-        char one[480];
-        snprintf(one, sizeof one, "%s%.64s ('%.128s'%s%.240s)", told > 0 ? "; " : "", refusal->node->type,
-                 wiring_name(refusal->node), refusal->reason != NULL ? ": " : "",
-                 refusal->reason != NULL ? refusal->reason : "");
-        if (!add_text(message, sizeof message, one)) {
-            break;
-        }
-    }
-    char more[48] = "";
-    if (told < import->refusal_count) {
-        snprintf(more, sizeof more, "; and %zu more", import->refusal_count - told);
-    }
-    wiring_pointer(import, import->refusals[0].node, pointer, sizeof pointer);
-    return stability_fail(import->error, STABILITY_ERROR_ONNX_UNSUPPORTED, pointer, "not supported: %s%s",
-                          message, more);
 }
 
 /* ---- the model ---- */
@@ -454,7 +406,7 @@ static bool translate(struct onnx_import *import, const struct onnx_request *req
         return false;
     }
     bool done = import->refusal_count == 0 && finish(import, request);
-    return import->refusal_count > 0 ? fail_refused(import) : done;
+    return import->refusal_count > 0 ? onnx_fail_refused(import) : done;
 }
 
 bool onnx_import_file(const struct onnx_file *file, const struct stability_limits *limits,

@@ -99,6 +99,11 @@ bool onnx_fail(struct onnx_import *import, enum stability_code code, const char 
 /* The node is not supported in this form: the translation goes on, and all refusals are told at its end. */
 bool onnx_refuse(struct onnx_import *import, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same where the operator is not known at all. */
+bool onnx_refuse_operator(struct onnx_import *import);
+/* The error that tells all refusals, of which there are some; returns false. */
+bool onnx_fail_refused(struct onnx_import *import);
+
 /* Input or output `k` of the node; NULL where it is left out. */
 struct onnx_value *onnx_input(struct onnx_import *import, size_t k);
 struct onnx_value *onnx_output(struct onnx_import *import, size_t k);

@@ -17,11 +17,7 @@ void *onnx_allocate(struct onnx_memory *memory, size_t count, size_t size)
         return NULL;
     }
     memory->left -= bytes;
-    void *items = owner_allocate(memory->owner, count, size);
-    if (items == NULL) {
-        owner_out_of_memory(memory->error);
-    }
-    return items;
+    return owner_allocate(memory->owner, count, size, memory->error);
 }
 
 char *onnx_format(struct onnx_memory *memory, const char *format, ...)
