@@ -140,7 +140,7 @@ static int check_files(const struct config *config, struct report_choice choice)
  * Returns only where files cannot be watched. */
 static int check_changes(const struct config *config, const struct report_choice *choice)
 {
-    const char *const names[] = {config->file, config->weights, config->baseline};
+    const char *const names[] = {config->file, config->weights, config->model, config->baseline};
     struct stability_error error = {0};
     if (strcmp(config->file, "-") == 0) {
         stability_fail(&error, STABILITY_ERROR_PARAMETER, NULL, "--watch needs a FILE, not standard input");

@@ -85,13 +85,25 @@ def vit():
     return model
 
 
+def vgg(name):
+    """Without the pooling to 7 x 7, which cannot be exported for images of less than 224 x 224."""
+    model = getattr(torchvision.models, name)(num_classes=10)
+    model.avgpool = torch.nn.Identity()
+    model.classifier[0] = torch.nn.Linear(2048, 256)
+    model.classifier[3] = torch.nn.Linear(256, 128)
+    model.classifier[6] = torch.nn.Linear(128, 10)
+    return model
+
+
 IMAGE = (4, 3, 64, 64)
 NETWORKS = {
     name: (lambda name=name: getattr(torchvision.models, name)(num_classes=10), IMAGE)
     for name in ("resnet18", "mobilenet_v2", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5",
-                 "densenet121", "vgg11", "vgg11_bn")
+                 "densenet121")
 }
 NETWORKS.update({
+    "vgg11": (lambda: vgg("vgg11"), IMAGE),
+    "vgg11_bn": (lambda: vgg("vgg11_bn"), IMAGE),
     "vit": (vit, (4, 3, 32, 32)),
     "lstm": (lambda: Sequence(torch.nn.LSTM, num_layers=2, bidirectional=True), (7, 4, 6)),
     "lstm_batch_first": (lambda: Sequence(torch.nn.LSTM, batch_first=True), (4, 7, 6)),

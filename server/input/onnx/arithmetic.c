@@ -88,6 +88,69 @@ static bool raise_number(struct onnx_import *import, double base)
            onnx_finish(import, onnx_unary(import, "Exp", NULL, &x, &x), &x);
 }
 
+#define MOST_EXPONENTS 16
+
+/* 1 (or 0) where the exponent is `exponent`, 0 (or 1) elsewhere, as a layer. */
+static bool mark_exponent(struct onnx_import *import, const struct onnx_value *power, const double *exponents,
+                          double exponent, bool marked, struct onnx_flow *flow)
+{
+    int64_t count = stability_shape_count(&power->tensor.shape);
+    float *numbers = onnx_allocate(&import->memory, (size_t)count, sizeof *numbers);
+    for (int64_t i = 0; numbers != NULL && i < count; i++) {
+        numbers[i] = (exponents[i] == exponent) == marked ? 1 : 0;
+    }
+    struct stability_tensor tensor = {STABILITY_FLOAT32, power->tensor.shape, numbers};
+    return numbers != NULL && onnx_constant(import, marked ? "chosen" : "others", &tensor, flow);
+}
+
+/* x to one of the exponents, where that is wanted, and 0 elsewhere: there 1 is raised, not x. */
+static bool raise_marked(struct onnx_import *import, const struct onnx_flow *x,
+                         const struct onnx_value *power, const double *exponents, double exponent,
+                         struct onnx_flow *y)
+{
+    struct onnx_flow chosen, others;
+    struct onnx_draft draft = {.type = "Pow", .inputs = y, .input_count = 1};
+    draft_real(&draft, "exponent", exponent);
+    return mark_exponent(import, power, exponents, exponent, true, &chosen) &&
+           mark_exponent(import, power, exponents, exponent, false, &others) &&
+           onnx_binary(import, "Mul", "base", x, &chosen, y) &&
+           onnx_binary(import, "Add", "base", y, &others, y) && draft_emit(import, &draft, "power", y) &&
+           onnx_binary(import, "Mul", "part", y, &chosen, y);
+}
+
+/* Exponents that differ: one power for each of them, added up. */
+static bool raise_apart(struct onnx_import *import, const struct onnx_flow *x, const struct onnx_value *power)
+{
+    int64_t count = stability_shape_count(&power->tensor.shape);
+    double *exponents = onnx_allocate(&import->memory, (size_t)count, sizeof *exponents);
+    double distinct[MOST_EXPONENTS];
+    size_t found = 0;
+    struct onnx_flow sum, part;
+    if (exponents == NULL) {
+        return false;
+    }
+    stability_convert(power->tensor.dtype, power->tensor.data, STABILITY_FLOAT64, exponents, count);
+    for (int64_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (k < found && distinct[k] != exponents[i]) {
+            k++;
+        }
+        if (k == MOST_EXPONENTS || isnan(exponents[i])) {
+            return onnx_refuse(import, "it has more than %d exponents", MOST_EXPONENTS);
+        }
+        distinct[k] = exponents[i];
+        found += k == found;
+    }
+    for (size_t k = 0; k < found; k++) {
+        struct onnx_flow *to = k == 0 ? &sum : &part;
+        if (!raise_marked(import, x, power, exponents, distinct[k], to) ||
+            (k > 0 && !onnx_binary(import, "Add", k + 1 == found ? NULL : "sum", &sum, &part, &sum))) {
+            return false;
+        }
+    }
+    return onnx_finish(import, found > 0, &sum);
+}
+
 bool onnx_pow(struct onnx_import *import)
 {
     struct onnx_value *base = onnx_required(import, 0);

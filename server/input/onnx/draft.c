@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LONGEST_NAME 128 /* characters, as the contract has it */
+#define LONGEST_NUMBER 16
 
 void *onnx_append(struct onnx_import *import, void *items, size_t *count, size_t *capacity, size_t size)
 {
@@ -120,18 +121,19 @@ static const char *shorten(const char *name, size_t most)
 
 const char *onnx_take_name(struct onnx_import *import, const char *base, const char *role)
 {
+    char name[4 * LONGEST_NAME + 64];
     const char *slash = role == NULL ? "" : "/";
     role = role == NULL ? "" : role;
-    base = shorten(base, LONGEST_NAME - 32);
-    char *name = onnx_format(&import->memory, "%s%s%s", base, slash, role);
-    for (int number = 2; name != NULL && json_object_get(import->names, name) != NULL; number++) {
-        name = onnx_format(&import->memory, "%s%s%s~%d", base, slash, role, number);
+    size_t most = LONGEST_NAME - strlen(slash) - strlen(role);
+    snprintf(name, sizeof name, "%s%s%s", shorten(base, most), slash, role);
+    for (size_t number = import->layer_count; json_object_get(import->names, name) != NULL; number++) {
+        snprintf(name, sizeof name, "%s%s%s~%zu", shorten(base, most - LONGEST_NUMBER), slash, role, number);
     }
-    if (name != NULL && json_object_set_new_nocheck(import->names, name, json_true()) != 0) {
+    if (json_object_set_new_nocheck(import->names, name, json_true()) != 0) {
         owner_out_of_memory(import->error);
         return NULL;
     }
-    return name;
+    return onnx_format(&import->memory, "%s", name);
 }
 
 /* ---- parameters ---- */

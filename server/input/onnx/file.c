@@ -161,8 +161,11 @@ static bool read_port_shape(struct message_reader *reader, const struct protobuf
 
 static bool read_tensor_type(struct message_reader *reader, const struct protobuf_field *field, void *target)
 {
-    static const struct message_field fields[] = {{2, "shape", PROTOBUF_BYTES, read_port_shape, 0}, {0}};
-    ((struct onnx_port *)target)->is_tensor = true;
+    static const struct message_field fields[] = {
+        {1, "elem_type", PROTOBUF_VARINT, message_integer, offsetof(struct onnx_port, element)},
+        {2, "shape", PROTOBUF_BYTES, read_port_shape, 0},
+        {0},
+    };
     return message_read(reader, field->bytes, fields, target);
 }
 

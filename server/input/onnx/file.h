@@ -64,7 +64,7 @@ struct onnx_initializer {
 /* An input or an output of the graph. */
 struct onnx_port {
     const char *name;
-    bool is_tensor;                    /* false: a sequence, a map … */
+    int64_t element;                   /* a TensorProto.DataType; 0: not said */
     bool has_shape;                    /* and then: */
     size_t rank;                       /* may be over STABILITY_MAX_RANK; the sizes behind are not kept */
     int64_t sizes[STABILITY_MAX_RANK]; /* -1: not fixed */
@@ -82,6 +82,12 @@ struct onnx_file {
     size_t output_count;
     struct onnx_port *outputs;
 };
+
+/* Whether a TensorProto.DataType is a floating one. */
+static inline bool onnx_is_real(int64_t type)
+{
+    return type == 1 || type == 10 || type == 11 || type == 16;
+}
 
 /* Reads a ModelProto. Lists and texts are the owner's; tensors stay in the bytes, which must outlive them,
  * where they are stored raw. No path is ever opened: a tensor whose data are in another file is refused.

@@ -198,8 +198,8 @@ bool fold_eye_like(struct onnx_import *import)
     if (integers == NULL || reals == NULL) {
         return false;
     }
-    bool real = dtype == 1 || dtype == 10 || dtype == 11 || dtype == 16;
-    return real ? fold_set_reals(import, 0, shape, reals) : fold_set_integers(import, 0, shape, integers);
+    return onnx_is_real(dtype) ? fold_set_reals(import, 0, shape, reals)
+                               : fold_set_integers(import, 0, shape, integers);
 }
 
 /* ---- integers reduced ---- */

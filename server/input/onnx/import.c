@@ -89,7 +89,8 @@ static bool read_input(struct onnx_import *import, const struct stability_tensor
     if (!drawn) {
         value->tensor = given->tensor;
     }
-    value->known = integer && !drawn;
+    value->known =
+        integer && !drawn && !onnx_is_real(port->element); /* 1 and 2 may be written for 1.0 and 2.0 */
     value->done = true;
     value->flow = (struct onnx_flow){onnx_take_name(import, port->name, NULL), *shape, integer};
     return value->flow.name != NULL;
@@ -206,6 +207,7 @@ static bool translate_nodes(struct onnx_import *import)
                                                                               : NULL;
         import->node = node;
         if (import->absorbed[import->order[i]]) {
+            mark_outputs(import, true);
             continue;
         }
         bool translated = operator!= NULL && !depends_on_refused(import) && translate_node(import, operator);

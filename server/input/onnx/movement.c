@@ -23,13 +23,30 @@ bool onnx_cast(struct onnx_import *import)
     if (!onnx_operand_at(import, 0, &x) || !onnx_integer(import, "to", &to)) {
         return false;
     }
-    bool floating = to == 1 || to == 10 || to == 11 || to == 16;
+    bool floating = onnx_is_real(to);
     if (!floating && !x.integer) {
         return onnx_refuse(import, "activations become integers");
     }
     bool done = x.integer && floating ? onnx_scale(import, NULL, &x, 1, 0, &x)
                                       : onnx_unary(import, "Identity", NULL, &x, &x);
     return onnx_finish(import, done, &x);
+}
+
+bool onnx_cast_like(struct onnx_import *import)
+{
+    const struct onnx_value *like = onnx_required(import, 1);
+    struct onnx_flow x;
+    if (like == NULL || !onnx_operand_at(import, 0, &x)) {
+        return false;
+    }
+    bool floating = like->known ? stability_dtype_is_floating(like->tensor.dtype) : !like->flow.integer;
+    if (!floating && !x.integer) {
+        return onnx_refuse(import, "activations become integers");
+    }
+    return onnx_finish(import,
+                       x.integer && floating ? onnx_scale(import, NULL, &x, 1, 0, &x)
+                                             : onnx_unary(import, "Identity", NULL, &x, &x),
+                       &x);
 }
 
 /* Where the request says nothing about the mode, a Dropout that the file has in inference mode does nothing.
