@@ -69,6 +69,8 @@ static void linear_keeps_names_and_is_transposed(void **unused)
     assert_string_equal(model->layers[1].name, "mul"); /* the node has no name, so its output's */
     assert_string_equal(weights->items[0].name, "mul.weight");
     assert_string_equal(weights->items[0].source, "coefficient");
+    assert_string_equal(weights->items[1].name, "mul.bias");
+    assert_string_equal(weights->items[1].source, "intercepts");
     assert_int_equal(weights->items[0].tensor.shape.sizes[0], 7);
     assert_int_equal(weights->items[0].tensor.shape.sizes[1], 5);
     assert_int_equal(model->loss.input_count, 1);

@@ -167,14 +167,11 @@ bool onnx_pow(struct onnx_import *import)
     if (!onnx_known(import, power, "its exponent")) {
         return false;
     }
-    if (!is_uniform(power)) {
-        return onnx_refuse(import, "its exponents are not all the same");
-    }
     if (!onnx_operand(import, base, &x) || !fold_broadcast(import, &x.shape, &power->tensor.shape, &shape)) {
         return false;
     }
-    if (!stability_shape_equal(&shape, &x.shape)) {
-        return onnx_refuse(import, "its exponents have more dimensions than its base");
+    if (!is_uniform(power) || !stability_shape_equal(&shape, &x.shape)) {
+        return raise_apart(import, &x, power);
     }
     stability_convert(power->tensor.dtype, power->tensor.data, STABILITY_FLOAT64, &exponent, 1);
     struct onnx_draft draft = {.type = "Pow", .inputs = &x, .input_count = 1};

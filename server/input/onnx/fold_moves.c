@@ -4,7 +4,10 @@
 #include "server/input/onnx/shapes.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
+
+#define BEYOND_INT64 9223372036854775808.0
 
 bool fold_identity(struct onnx_import *import)
 {
@@ -45,7 +48,7 @@ bool fold_cast(struct onnx_import *import)
     if (dtype == STABILITY_INT64) {
         int64_t *integers = onnx_allocate(&import->memory, (size_t)x.count, sizeof *integers);
         for (int64_t i = 0; integers != NULL && i < x.count; i++) {
-            bool fits = !x.real || (x.reals[i] > -0x1p63 && x.reals[i] < 0x1p63);
+            bool fits = !x.real || fabs(x.reals[i]) < BEYOND_INT64;
             integers[i] = !x.real ? x.integers[i] : fits ? (int64_t)x.reals[i] : INT64_MIN;
         }
         return integers != NULL && fold_set_integers(import, 0, &x.shape, integers);

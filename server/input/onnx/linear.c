@@ -103,8 +103,9 @@ bool onnx_gemm(struct onnx_import *import)
 
 /* ---- MatMul, and the Add behind it ---- */
 
-/* The bias that the only reader of the product adds; NULL: none. The reader is then part of this layer. */
-static struct onnx_value *take_bias(struct onnx_import *import, int64_t features,
+/* The bias that the only reader of the product, which has `rank` dimensions, adds; NULL: none. The reader is
+ * then part of this layer. */
+static struct onnx_value *take_bias(struct onnx_import *import, int64_t features, int rank,
                                     const struct onnx_node **add)
 {
     size_t reader = onnx_sole_reader(import, "Add");
@@ -115,7 +116,7 @@ static struct onnx_value *take_bias(struct onnx_import *import, int64_t features
     struct onnx_value *product = onnx_output(import, 0);
     for (int k = 0; k < 2; k++) {
         struct onnx_value *other = slots[k] == SIZE_MAX ? NULL : &import->values[slots[k]];
-        if (other != product && is_bias(other, features) && other->tensor.shape.rank == 1) {
+        if (other != product && is_bias(other, features) && other->tensor.shape.rank <= rank) {
             *add = &import->file->nodes[reader];
             import->absorbed[reader] = true;
             return other;
@@ -137,7 +138,7 @@ bool onnx_matmul(struct onnx_import *import)
         return onnx_operand(import, weight, &z) &&
                onnx_finish(import, onnx_binary(import, "MatMul", NULL, &x, &z, &y), &y);
     }
-    struct onnx_value *bias = take_bias(import, weight->tensor.shape.sizes[1], &add);
+    struct onnx_value *bias = take_bias(import, weight->tensor.shape.sizes[1], x.shape.rank, &add);
     weight = onnx_transposed(import, weight);
     if (weight == NULL || !emit_linear(import, &x, weight, bias, &y)) {
         return false;

@@ -59,19 +59,31 @@ struct batch_norm {
     struct onnx_value *variance;
 };
 
-/* A vector as (C, 1, …), to be broadcast over channels. */
-static bool by_channel(struct onnx_import *import, const struct stability_shape *x, const char *role,
-                       struct onnx_value *value, const double *numbers, struct onnx_flow *flow)
+/* (C, 1, …), which is broadcast over channels. */
+static struct stability_shape channel_shape(const struct stability_shape *x)
 {
     struct stability_shape shape = {.rank = x->rank - 1, .sizes = {x->sizes[1]}};
     for (int d = 1; d < shape.rank; d++) {
         shape.sizes[d] = 1;
     }
-    if (numbers != NULL) {
-        struct stability_tensor tensor = {STABILITY_FLOAT64, shape, numbers};
-        return onnx_constant(import, role, &tensor, flow);
-    }
-    return onnx_operand(import, value, flow) && onnx_reshape(import, role, flow, &shape, flow);
+    return shape;
+}
+
+static bool apply_numbers(struct onnx_import *import, const char *type, const char *role,
+                          const double *numbers, struct onnx_flow *x)
+{
+    struct stability_tensor tensor = {STABILITY_FLOAT64, channel_shape(&x->shape), numbers};
+    struct onnx_flow other;
+    return onnx_constant(import, role, &tensor, &other) && onnx_binary(import, type, type, x, &other, x);
+}
+
+static bool apply_vector(struct onnx_import *import, const char *type, const char *role,
+                         struct onnx_value *value, const char *result, struct onnx_flow *x)
+{
+    struct stability_shape shape = channel_shape(&x->shape);
+    struct onnx_flow other;
+    return onnx_operand(import, value, &other) && onnx_reshape(import, role, &other, &shape, &other) &&
+           onnx_binary(import, type, result, x, &other, x);
 }
 
 /* In a training run a layer that the file has in inference mode keeps its running statistics:
@@ -81,8 +93,6 @@ static bool compose_frozen(struct onnx_import *import, const struct batch_norm *
     int64_t count = x->shape.sizes[1];
     double *mean = onnx_allocate(&import->memory, (size_t)count, sizeof *mean);
     double *scale = onnx_allocate(&import->memory, (size_t)count, sizeof *scale);
-    struct stability_shape shape = x->shape;
-    struct onnx_flow other;
     if (mean == NULL || scale == NULL) {
         return false;
     }
@@ -92,14 +102,9 @@ static bool compose_frozen(struct onnx_import *import, const struct batch_norm *
     for (int64_t i = 0; i < count; i++) {
         scale[i] = 1 / sqrt(scale[i] + norm->epsilon);
     }
-    return by_channel(import, &shape, "mean", NULL, mean, &other) &&
-           onnx_binary(import, "Sub", "centred", x, &other, x) &&
-           by_channel(import, &shape, "scale", NULL, scale, &other) &&
-           onnx_binary(import, "Mul", "scaled", x, &other, x) &&
-           by_channel(import, &shape, "weight", norm->weight, NULL, &other) &&
-           onnx_binary(import, "Mul", "weighted", x, &other, x) &&
-           by_channel(import, &shape, "bias", norm->bias, NULL, &other) &&
-           onnx_binary(import, "Add", NULL, x, &other, x);
+    return apply_numbers(import, "Sub", "mean", mean, x) && apply_numbers(import, "Mul", "scale", scale, x) &&
+           apply_vector(import, "Mul", "weight", norm->weight, "weighted", x) &&
+           apply_vector(import, "Add", "bias", norm->bias, NULL, x);
 }
 
 static bool emit_batch_norm(struct onnx_import *import, const struct batch_norm *norm, struct onnx_flow *x)

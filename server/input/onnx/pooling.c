@@ -66,7 +66,7 @@ static bool correct_mean(struct onnx_import *import, const struct window *window
     int64_t columns = shape.sizes[shape.rank - 1];
     double *factors = onnx_allocate(&import->memory, (size_t)count, sizeof *factors);
     for (int64_t i = 0; factors != NULL && i < count; i++) {
-        int64_t position[2] = {i / columns, i % columns};
+        const int64_t position[2] = {i / columns, i % columns};
         factors[i] = 1;
         for (int d = 0; d < window->dimensions; d++) {
             int64_t at = position[d + 2 - window->dimensions];

@@ -7,10 +7,10 @@
 
 enum { DIMS = 1, FLOAT_DATA = 4, INT32_DATA = 5, INT64_DATA = 7, DOUBLE_DATA = 10, UINT64_DATA = 11 };
 
-/* TensorProto.DataType. */
+/* TensorProto.DataType: FLOAT, UINT8, INT8, UINT16, INT16, INT32, INT64, BOOL, FLOAT16, DOUBLE, UINT32,
+ * UINT64 and BFLOAT16, in this order. */
 struct element_type {
     int64_t number;
-    const char *name;
     enum stability_dtype dtype; /* that it becomes */
     size_t size;                /* bytes of an element stored raw */
     bool is_signed;             /* integers that become int64 from fewer bytes */
@@ -19,19 +19,19 @@ struct element_type {
 };
 
 static const struct element_type element_types[] = {
-    {1, "FLOAT", STABILITY_FLOAT32, 4, false, true, FLOAT_DATA},
-    {2, "UINT8", STABILITY_UINT8, 1, false, true, INT32_DATA},
-    {3, "INT8", STABILITY_INT64, 1, true, false, INT32_DATA},
-    {4, "UINT16", STABILITY_INT64, 2, false, false, INT32_DATA},
-    {5, "INT16", STABILITY_INT64, 2, true, false, INT32_DATA},
-    {6, "INT32", STABILITY_INT32, 4, true, true, INT32_DATA},
-    {7, "INT64", STABILITY_INT64, 8, true, true, INT64_DATA},
-    {9, "BOOL", STABILITY_BOOL, 1, false, true, INT32_DATA},
-    {10, "FLOAT16", STABILITY_FLOAT16, 2, false, true, INT32_DATA},
-    {11, "DOUBLE", STABILITY_FLOAT64, 8, false, true, DOUBLE_DATA},
-    {12, "UINT32", STABILITY_INT64, 4, false, false, UINT64_DATA},
-    {13, "UINT64", STABILITY_INT64, 8, false, true, UINT64_DATA},
-    {16, "BFLOAT16", STABILITY_BFLOAT16, 2, false, true, INT32_DATA},
+    {1, STABILITY_FLOAT32, 4, false, true, FLOAT_DATA},
+    {2, STABILITY_UINT8, 1, false, true, INT32_DATA},
+    {3, STABILITY_INT64, 1, true, false, INT32_DATA},
+    {4, STABILITY_INT64, 2, false, false, INT32_DATA},
+    {5, STABILITY_INT64, 2, true, false, INT32_DATA},
+    {6, STABILITY_INT32, 4, true, true, INT32_DATA},
+    {7, STABILITY_INT64, 8, true, true, INT64_DATA},
+    {9, STABILITY_BOOL, 1, false, true, INT32_DATA},
+    {10, STABILITY_FLOAT16, 2, false, true, INT32_DATA},
+    {11, STABILITY_FLOAT64, 8, false, true, DOUBLE_DATA},
+    {12, STABILITY_INT64, 4, false, false, UINT64_DATA},
+    {13, STABILITY_INT64, 8, false, true, UINT64_DATA},
+    {16, STABILITY_BFLOAT16, 2, false, true, INT32_DATA},
 };
 
 struct parts {
@@ -104,8 +104,8 @@ static bool read_shape(struct message_reader *reader, struct protobuf bytes, con
     }
     int64_t count = stability_shape_count(shape);
     int64_t limit = reader->limits->elements;
-    char text[STABILITY_SHAPE_TEXT];
     if (count < 0) {
+        char text[STABILITY_SHAPE_TEXT];
         return message_fail(reader, STABILITY_ERROR_ONNX, "the tensor '%.128s' cannot have the shape %s",
                             name, stability_shape_text(shape, text));
     }
