@@ -85,7 +85,7 @@ class Script:
         environment["PYTEST_PLUGINS"] = "stabilityd.pytest_plugin"
         environment["STABILITYD_URL"] = f"http://{self.address}"
         result = subprocess.run(["bash", "-c", script.replace(URL, self.address)], cwd=self.directory, env=environment,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE, check=False)
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE * 5, check=False)
         outputs = result.stdout.replace(self.address, URL).split(MARK + "\n")
         if result.returncode != 0:
             kind, line, content = self.parts[len(outputs) - 1]

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""docs/layers.md, docs/rules.md and docs/analyses.md say what the server says of itself.
+"""docs/layers.md, docs/rules.md, docs/analyses.md, docs/api.md and the pages of rules say what the server says of itself.
 
   tests/http/test_reference_pages.py STABILITYD            compares the pages with GET /v1/layers, /v1/losses and /v1/rules
   tests/http/test_reference_pages.py STABILITYD --write    writes them
 """
+import re
 import sys
 from pathlib import Path
 
+import rule_pages
 from support import Server
 
 DOCS = Path(__file__).resolve().parents[2] / 'docs'
@@ -97,7 +99,7 @@ def rules_page(rules):
             lines += ['| threshold | default | |', '|---|---|---|']
             lines += [f'| `{t["name"]}` | {t.get("default", t.get("number"))} | {cell(t["documentation"])} |' for t in rule['thresholds']]
             lines += ['']
-        lines += [f'Source: {rule["source"]}', '']
+        lines += [f'Source: {rule["source"]}', '', f'[{rule["name"]}: the mathematics, what to do, an example](rules/{rule["name"]}.md)', '']
     return '\n'.join(lines).rstrip() + '\n'
 
 
@@ -115,17 +117,68 @@ def analyses_page(analyses):
     return '\n'.join(lines).rstrip() + '\n'
 
 
+def operations(description):
+    for path, methods in description['paths'].items():
+        for method, operation in methods.items():
+            if isinstance(operation, dict) and not path.startswith('/web/'):
+                yield f'{method.upper()} {path}', operation
+
+
+def endpoints_block(description):
+    lines = ['| method and path | what it does | query |', '|---|---|---|']
+    for name, operation in operations(description):
+        query = ', '.join(f'`{p["name"]}`' for p in operation.get('parameters', []) if p['in'] == 'query')
+        lines.append(f'| `{name}` | {cell(operation["summary"])} | {query} |')
+    return '\n'.join(lines) + '\n'
+
+
+def parameters_block(description):
+    found = {}
+    for _, operation in operations(description):
+        found |= {p['name']: p for p in operation.get('parameters', []) if p['in'] != 'path'}
+    lines = ['| query or header | |', '|---|---|']
+    lines += [f'| `{name}`{" (header)" if p["in"] == "header" else ""} | {cell(p["description"])} |' for name, p in found.items()]
+    return '\n'.join(lines) + '\n'
+
+
+def errors_block():
+    rows = re.findall(r'STABILITY_ERROR\(\w+, "([^"]+)", (\d+), "([^"]+)"\)', (DOCS.parent / 'include/stability/errors.def').read_text())
+    lines = ['| status | `code` | |', '|---|---|---|']
+    lines += [f'| {status} | `{code}` | {title} |' for code, status, title in sorted(rows, key=lambda row: int(row[1]))]
+    return '\n'.join(lines) + '\n| 412 | | a report, whose findings reach `fail_on` |\n'
+
+
+def api_page(description, page):
+    page = rule_pages.fill(page, 'endpoints', endpoints_block(description))
+    page = rule_pages.fill(page, 'parameters', parameters_block(description))
+    return rule_pages.fill(page, 'errors', errors_block())
+
+
 def get(server, path):
     return server.request('GET', path).json()
+
+
+def read(name):
+    path = DOCS / name
+    if not path.exists():
+        raise SystemExit(f'there is no docs/{name}; docs/rules/dead-units.md shows what belongs into it')
+    return path.read_text()
+
+
+def same(name, text, other):
+    return rule_pages.same(text, other) if name.startswith('rules/') else text == other
 
 
 def main():
     if len(sys.argv) not in (2, 3):
         raise SystemExit(__doc__)
     with Server() as server:
-        pages = {
+        rules = get(server, '/v1/rules')['rules']
+        pages = {f'rules/{rule["name"]}.md': rule_pages.rule_page(server, rule, read(f'rules/{rule["name"]}.md')) for rule in rules}
+        pages |= {
+            'api.md': api_page(get(server, '/openapi.json'), read('api.md')),
             'layers.md': layers_page(get(server, '/v1/layers')['layers'], get(server, '/v1/losses')['losses']),
-            'rules.md': rules_page(get(server, '/v1/rules')['rules']),
+            'rules.md': rules_page(rules),
             'analyses.md': analyses_page(get(server, '/v1/rules')['analyses']),
         }
     stale = []
@@ -133,7 +186,7 @@ def main():
         path = DOCS / name
         if '--write' in sys.argv:
             path.write_text(text)
-        elif not path.exists() or path.read_text() != text:
+        elif not path.exists() or not same(name, path.read_text(), text):
             stale.append(name)
     print(f'out of date: {", ".join(stale)}; run this with --write' if stale else 'the pages are up to date')
     sys.exit(1 if stale else 0)
