@@ -4,6 +4,7 @@
 #include <string.h>
 
 static const double greatest_step = 0x1p-5, least_step = 0x1p-34;
+enum { LEVELS = 15 }; /* steps, each a quarter of the one before, between them */
 
 double extrapolation_bytes(int64_t count)
 {
@@ -66,7 +67,8 @@ static bool choose_step(struct extrapolation *e, const double *direction, double
     double *candidates[2] = {e->candidates, e->candidates + e->count};
     bool smooth = false;
     e->error = INFINITY;
-    for (double step = greatest_step; step >= least_step; step /= 4) {
+    double step = greatest_step;
+    for (int level = 0; level < LEVELS; level++, step /= 4) {
         bool had_before = smooth;
         double *before = candidates[0], *now = candidates[1];
         if (!extrapolate(e, direction, step * unit, now, &smooth))

@@ -220,7 +220,7 @@ static void describe(struct analysis_context *context, struct stability_result *
 {
     result_integer(context, result, "parameter_count", hessian->count);
     result_text(context, result, "method", c->exact ? "exact" : "lanczos");
-    if (hessian->count == 0 || c->failed) {
+    if (hessian->count == 0 || c->failed || !c->values) {
         result_text(context, result, "reason",
                     hessian->count == 0 ? "the loss depends on no parameter"
                     : hessian->extrapolation.at_kink

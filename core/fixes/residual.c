@@ -22,29 +22,28 @@ static int end_of_block(const struct fix_context *context, int node)
     return fix_is_type(graph, reader, "Add") ? -1 : end;
 }
 
-/* Adds what the block read to what it gives. False where their shapes differ. */
-static bool connect(const struct fix_context *context, struct revision *revision, int node, bool normalize)
+/* Adds what the block read to what it gives, where their shapes agree. */
+static void add_skip(const struct fix_context *context, struct revision *revision, int node, bool normalize)
 {
     const struct graph *graph = context->graph;
     int end = end_of_block(context, node);
     const struct graph_value *read = &graph->values[graph->nodes[node].inputs[0]];
     const struct graph_value *given = end < 0 ? NULL : &graph->values[graph->nodes[end].first_output];
     if (!given || read->integer || !stability_shape_equal(&read->shape, &given->shape))
-        return false;
+        return;
     const char *skip = revision_input(revision, graph->nodes[node].name, 0);
     struct stability_layer sum = fix_layer(revision, graph->nodes[end].name, "sum", "Add", 0, NULL);
     revision_insert_after(revision, graph->nodes[end].name, skip, &sum);
     if (normalize)
         fix_normalize(revision, sum.name, &given->shape,
                       strncmp(graph->nodes[node].ops->type.type, "Conv", 4) == 0, FIX_LAYER_NORM);
-    return true;
 }
 
 static void try_blocks(const struct fix_context *context, bool normalize, const char *summary)
 {
     struct revision revision = fix_begin(context);
     for (int i = 0; !revision.failed && i < context->graph->node_count; i++)
-        connect(context, &revision, i, normalize);
+        add_skip(context, &revision, i, normalize);
     fix_offer(context, &revision, "%s", summary);
 }
 

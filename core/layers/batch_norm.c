@@ -98,19 +98,21 @@ static bool check_rank(struct layer_shapes *s, int low, int high)
     return layer_shape_fail(s, NULL, "the input must have %d or %d dimensions, got %s", low, high, text);
 }
 
-/* What is left to check: the variance of one element says nothing, PyTorch refuses it too. */
+/* What is left to check. Of a batch whose channels have one element each PyTorch refuses to take the
+ * variance; here it is 0, the output is the bias, and what that does to the gradients is there to be found.
+ */
 static bool finish(struct layer_shapes *s, int channel_dim, bool each)
 {
     const struct batch_norm *batch_norm = s->attributes;
     struct norm norm = norm_of(batch_norm, &s->inputs[0], channel_dim, each);
     if (uses_running(batch_norm, s->training))
         norm.groups = 0;
-    else if (norm.inner * (each ? 1 : norm.outer) == 1) {
+    else if (each && norm.inner == 1) {
         char text[STABILITY_SHAPE_TEXT];
-        return layer_shape_fail(s, NULL,
-                                "there must be more than one element to normalise in a channel%s, "
-                                "got an input of shape %s",
-                                each ? "" : " of the batch", stability_shape_text(&s->inputs[0], text));
+        return layer_shape_fail(
+            s, NULL,
+            "there must be more than one element to normalise in a channel, got an input of shape %s",
+            stability_shape_text(&s->inputs[0], text));
     }
     s->feature_dim = channel_dim;
     norm_plan(&norm, s);

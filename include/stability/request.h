@@ -139,7 +139,8 @@ struct stability_options {
     size_t analysis_count; /* beside those that always run */
     const struct stability_analysis *analyses;
     struct stability_limits limits;
-    /* Called between layers and while tensors are drawn; returning false stops the work with STABILITY_ERROR_CANCELLED. May be NULL. */
+    /* Called between layers and while tensors are drawn; returning false stops the work with
+     * STABILITY_ERROR_CANCELLED. May be NULL. */
     bool (*progress)(void *context, const char *stage, int64_t done, int64_t total);
     void *progress_context;
 };
