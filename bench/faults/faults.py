@@ -338,5 +338,5 @@ FAULTS = {
     softmax_twice: {'loss-mismatch'}, raw_nll: {'loss-mismatch'}, sigmoid_twice: {'loss-mismatch'},
     wrong_target: {'loss-mismatch'}, long_rnn: SCALE | {'vanishing-gradient'}, long_relu_rnn: GROWTH,
     pure_attention: {'rank-collapse'}, post_norm_rate: RATE, large_rate: RATE, small_rate: {'learning-rate'},
-    batch_of_one: {'refused'},
+    batch_of_one: {'vanishing-gradient'},
 }

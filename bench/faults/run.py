@@ -22,11 +22,9 @@ from models import FAMILIES
 
 
 def diagnose(stabilityd, request):
-    """The report on a request; of one that is refused, a report with one finding."""
+    """The report on a request."""
     done = subprocess.run([stabilityd, 'check', '--format', 'json', '-'], input=json.dumps(request).encode(),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    if done.returncode == 2 and b'more than one element to normalise' in done.stderr:
-        return {'verdict': 'unstable', 'findings': [{'rule': 'refused', 'severity': 'error', 'fixes': []}]}
     if done.returncode not in (0, 1):
         raise SystemExit(f'exit {done.returncode}: {done.stderr.decode()}\n{json.dumps(request)[:3000]}')
     return json.loads(done.stdout)
@@ -59,8 +57,6 @@ def count_fault(options, request, accepted, count, name):
     count['first'] += bool(serious) and serious[0]['rule'] in accepted
     if options.verbose and not (serious and serious[0]['rule'] in accepted):
         print('  first:', name, request['model']['name'], [f['rule'] for f in serious], file=sys.stderr)
-    if 'refused' in named:
-        return
     count['findings'] += len(serious)
     count['fixed'] += sum(bool(f['fixes']) for f in serious)
     count['fixable'] += 1

@@ -1,5 +1,7 @@
 #include "core/rules/consequence.h"
 
+#include <string.h>
+
 static bool is_finite(const struct stability_statistics *statistics)
 {
     return !statistics || (statistics->nan_count == 0 && statistics->inf_count == 0);
@@ -74,6 +76,18 @@ const bool *read_by_weights(struct rule_context *context)
             marks[node->inputs[k]] |= behind;
     }
     return marks;
+}
+
+int single_element_norm_behind(const struct rule_context *context, int node)
+{
+    const struct graph *graph = context->graph;
+    for (int i = node; i < graph->node_count && !context->report->evaluate; i++) {
+        const struct graph_value *output = &graph->values[graph->nodes[i].first_output];
+        if (strncmp(graph->nodes[i].ops->type.type, "BatchNorm", 9) == 0 && output->shape.rank >= 2 &&
+            output->count == output->shape.sizes[1])
+            return i;
+    }
+    return -1;
 }
 
 int dead_layer_behind(const struct rule_context *context, int node)

@@ -18,6 +18,14 @@ static const struct stability_threshold thresholds[] = {
 static const char *cause_of(struct rule_context *context, int first, double least, double at_loss)
 {
     const struct stability_layer_report *layer = &context->report->layers[first];
+    int single = single_element_norm_behind(context, first);
+    if (least == 0 && single >= 0)
+        return rule_text(
+            context,
+            "'%s' normalises a batch of one in train mode: each channel is a single element, whose "
+            "deviation from its own mean is 0, so that its output is its bias and no gradient passes; "
+            "use a larger batch, eval mode, or a normalisation over features",
+            context->report->layers[single].name);
     int dead = dead_layer_behind(context, first);
     if (dead >= 0)
         return rule_text(
@@ -45,7 +53,8 @@ static bool add(struct rule_context *context, const int *nodes, size_t count, do
     double threshold = context->thresholds[GRADIENT_NORM];
     double at_loss = gradient_norm_at_loss(context);
     bool from_loss = least >= context->thresholds[FALL] * at_loss || at_loss < threshold;
-    bool folded = least == 0 && dead_layer_behind(context, worst) >= 0;
+    bool folded = least == 0 && dead_layer_behind(context, worst) >= 0 &&
+                  single_element_norm_behind(context, worst) < 0;
     struct stability_evidence evidence[] = {
         {"gradient_norm", least}, {"threshold", threshold}, {"gradient_norm_at_loss", at_loss}};
     const char *name = context->report->layers[worst].name;
