@@ -5,7 +5,8 @@
 
 In a document's source:
   ```sh                        is run, in the order of the document, by one bash that stops at the first failure; where it
-                               writes 127.0.0.1:8080 it reaches a server of the test's own
+                               writes 127.0.0.1:8080 it reaches a server of the test's own, and 8443 is a
+                               free port for a server that it starts itself
   ```output                    is what the commands before it print; … stands for anything, on a line of its own for any lines
   <!-- file: NAME -->          before a block: it is the content of that file
   <!-- not run: REASON -->     before a block: its commands are not run
@@ -14,6 +15,7 @@ The commands run in a directory with build/release/stabilityd, examples, clients
 """
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,11 @@ NOTE = re.compile(r"<!-- (file|not run|needs): (.+?) -->")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 MARK = "-- end of block --"
 URL = "127.0.0.1:8080"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return str(listener.getsockname()[1])
 
 
 def python_with(modules):
@@ -70,7 +77,7 @@ class Script:
 
     def run(self):
         """Runs all parts in one shell; returns what each printed."""
-        script = "set -eo pipefail\n" + "".join(f"{content}\necho '{MARK}'\n" for _, _, content in self.parts)
+        script = "set -eo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "".join(f"{content}\necho '{MARK}'\n" for _, _, content in self.parts)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("STABILITYD_")}
         python = python_with(self.modules) if self.modules else None
         tools = Path(self.directory, "tools")
@@ -84,7 +91,7 @@ class Script:
         environment["PYTHONPATH"] = "clients/python"  # in place of pip install ./clients/python
         environment["PYTEST_PLUGINS"] = "stabilityd.pytest_plugin"
         environment["STABILITYD_URL"] = f"http://{self.address}"
-        result = subprocess.run(["bash", "-c", script.replace(URL, self.address)], cwd=self.directory, env=environment,
+        result = subprocess.run(["bash", "-c", script.replace(URL, self.address).replace("8443", free_port())], cwd=self.directory, env=environment,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE * 5, check=False)
         outputs = result.stdout.replace(self.address, URL).split(MARK + "\n")
         if result.returncode != 0:
