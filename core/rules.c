@@ -227,6 +227,23 @@ static void take_findings(struct stability_report *report, struct stability_laye
                                                                              : STABILITY_STABLE;
 }
 
+static bool keep_thresholds(struct stability_report *report, double *const *thresholds, struct arena *arena)
+{
+    size_t count = 0;
+    for (int i = 0; i < RULE_COUNT; i++)
+        count += count_thresholds(rules[i]);
+    struct stability_threshold_report *kept = arena_array(arena, count, sizeof(*kept));
+    report->thresholds = kept;
+    for (int i = 0; kept && i < RULE_COUNT; i++) {
+        const struct stability_rule_type *type = &rules[i]->type;
+        for (size_t k = 0; k < count_thresholds(rules[i]); k++)
+            if (thresholds[i][k] != type->thresholds[k].number)
+                kept[report->threshold_count++] = (struct stability_threshold_report){
+                    type->name, type->thresholds[k].name, thresholds[i][k]};
+    }
+    return kept;
+}
+
 bool rules_run(struct stability_report *report, const struct graph *graph,
                const struct observations *observations, double *const *thresholds, struct arena *arena,
                struct stability_error *error)
@@ -243,7 +260,7 @@ bool rules_run(struct stability_report *report, const struct graph *graph,
         .findings = &list,
         .error = error,
     };
-    if (!list.flag_counts || !list.flags)
+    if (!list.flag_counts || !list.flags || !keep_thresholds(report, thresholds, arena))
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for findings");
     for (int i = 0; i < RULE_COUNT; i++) {
         context.rule = rules[i];

@@ -161,6 +161,13 @@ struct stability_finding {
     const struct stability_fix *fixes;
 };
 
+/* A threshold of a rule that is not the rule's default. */
+struct stability_threshold_report {
+    const char *rule;
+    const char *name;
+    double number;
+};
+
 struct stability_report {
     enum stability_verdict verdict;
     const char *model;
@@ -173,6 +180,8 @@ struct stability_report {
     int64_t findings_by_severity[3];
     size_t finding_count;
     const struct stability_finding *findings;
+    size_t threshold_count;
+    const struct stability_threshold_report *thresholds; /* that the request set */
     size_t layer_count;
     const struct stability_layer_report *layers;
     const struct stability_result *analyses; /* an object with a member for each analysis that ran, by name;

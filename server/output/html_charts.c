@@ -57,34 +57,33 @@ static bool is_outside(const void *context, size_t index, double number)
     return !(number >= subject->band.low && number <= subject->band.high);
 }
 
-/* The threshold that a rule's findings rest on; where it has none, the rule's default. */
-static bool find_threshold(const struct stability_report *report, const char *rule, double *threshold)
+/* The first threshold of a rule, as the request set it. */
+static double find_threshold(const struct stability_report *report, const char *rule)
 {
-    bool found = false;
+    double threshold = NAN;
+    const char *name = NULL;
     for (size_t i = 0; i < stability_rule_type_count(); i++) {
         const struct stability_rule_type *type = stability_rule_type_at(i);
         if (strcmp(type->name, rule) == 0 && type->thresholds != NULL && type->thresholds[0].name != NULL) {
-            *threshold = type->thresholds[0].number;
-            found = true;
+            threshold = type->thresholds[0].number;
+            name = type->thresholds[0].name;
         }
     }
-    for (size_t i = 0; i < report->finding_count; i++) {
-        const struct stability_finding *finding = &report->findings[i];
-        for (size_t j = 0; j < finding->evidence_count && strcmp(finding->rule, rule) == 0; j++) {
-            if (strcmp(finding->evidence[j].name, "threshold") == 0) {
-                *threshold = finding->evidence[j].value;
-                found = true;
-            }
+    for (size_t i = 0; name != NULL && i < report->threshold_count; i++) {
+        const struct stability_threshold_report *set = &report->thresholds[i];
+        if (strcmp(set->rule, rule) == 0 && strcmp(set->name, name) == 0) {
+            threshold = set->number;
         }
     }
-    return found && isfinite(*threshold) && *threshold > 0;
+    return threshold;
 }
 
+/* It may reach down to 0, and begins there at the latest. */
 static struct band find_band(const struct stability_report *report)
 {
-    struct band band = {0};
-    band.exists = find_threshold(report, "vanishing-gradient", &band.low) &&
-                  find_threshold(report, "exploding-gradient", &band.high) && band.low < band.high;
+    struct band band = {.low = fmax(find_threshold(report, "vanishing-gradient"), 0),
+                        .high = find_threshold(report, "exploding-gradient")};
+    band.exists = band.low < band.high && isfinite(band.high);
     return band;
 }
 

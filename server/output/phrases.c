@@ -78,6 +78,11 @@ void phrase_options(struct buffer *buffer, const struct stability_report *report
     buffer_format(buffer, "%s, %s mode, seed %" PRIu64,
                   report->precision == STABILITY_PRECISION_FLOAT64 ? "float64" : "float32",
                   report->evaluate ? "eval" : "train", report->seed);
+    for (size_t i = 0; i < report->threshold_count; i++) {
+        const struct stability_threshold_report *set = &report->thresholds[i];
+        buffer_format(buffer, ", %s.%s = ", set->rule, set->name);
+        phrase_number(buffer, set->number);
+    }
     if (report->ignored_weight_count > 0) {
         buffer_append_text(buffer, ", ");
         phrase_count(buffer, (int64_t)report->ignored_weight_count, "weight");

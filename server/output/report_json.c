@@ -6,6 +6,7 @@
 #include <stability/stability.h>
 
 #include <math.h>
+#include <string.h>
 
 static void write_shape(struct json_writer *json, const struct stability_shape *shape)
 {
@@ -213,6 +214,25 @@ static void member_summary(struct json_writer *json, const struct stability_repo
     json_end_object(json);
 }
 
+/* As options.thresholds has them; a rule's stand one after the other. */
+static void member_thresholds(struct json_writer *json, const struct stability_report *report)
+{
+    json_key(json, "thresholds");
+    json_begin_object(json);
+    for (size_t i = 0; i < report->threshold_count; i++) {
+        const struct stability_threshold_report *set = &report->thresholds[i];
+        if (i == 0 || strcmp(set->rule, report->thresholds[i - 1].rule) != 0) {
+            json_key(json, set->rule);
+            json_begin_object(json);
+        }
+        json_member_double(json, set->name, set->number);
+        if (i + 1 == report->threshold_count || strcmp(set->rule, report->thresholds[i + 1].rule) != 0) {
+            json_end_object(json);
+        }
+    }
+    json_end_object(json);
+}
+
 static void member_engine(struct json_writer *json, const struct stability_report *report)
 {
     bool wide = report->precision == STABILITY_PRECISION_FLOAT64;
@@ -251,6 +271,9 @@ void report_json(const struct stability_report *report, struct buffer *buffer)
         write_layer(&json, &report->layers[i]);
     }
     json_end_array(&json);
+    if (report->threshold_count > 0) {
+        member_thresholds(&json, report);
+    }
     if (report->ignored_weight_count > 0) {
         json_key(&json, "ignored_weights");
         json_begin_array(&json);

@@ -85,6 +85,18 @@ def test_gradient_checks_are_saved():
                        "gradient check")
 
 
+def test_thresholds():
+    """A report says which thresholds the request set, and its charts show them, now and when it was saved."""
+    body = model()
+    body["options"] = {"thresholds": {"vanishing-gradient": 1e-9, "exploding-gradient": {"gradient_norm": 1e6}}}
+    with Server() as server:
+        first, report = save(server, body)
+        assert first.json()["thresholds"] == {"vanishing-gradient": {"gradient_norm": 1e-9},
+                                              "exploding-gradient": {"gradient_norm": 1e6}}, first
+        page = server.request("GET", f"/v1/reports/{report}?format=html").body
+        assert b">acceptable: 1e-09 to 1000000</text>" in page
+
+
 def test_list():
     with Server() as server:
         saved = [save(server, model("a" if i % 2 else "b\N{EURO SIGN}"), f"run {i % 3}")[1] for i in range(7)]

@@ -215,22 +215,40 @@ static void refers_to_few_of_many_findings(void **unused)
     buffer_free(&page);
 }
 
-/* A threshold that a finding names takes the place of the default. */
-static void draws_the_range_that_the_findings_rest_on(void **unused)
+/* Thresholds that the request set take the place of the defaults; others change nothing. */
+static void draws_the_acceptable_range_that_the_request_set(void **unused)
 {
     (void)unused;
-    const struct stability_evidence evidence[] = {{"gradient_norm", 1e-9}, {"threshold", 1e-8}};
-    struct stability_finding finding = sample_findings[0];
-    finding.evidence = evidence;
+    const struct stability_threshold_report thresholds[] = {{"vanishing-gradient", "through_time", 0.5},
+                                                            {"vanishing-gradient", "gradient_norm", 1e-8},
+                                                            {"exploding-gradient", "gradient_norm", 1e6}};
     struct stability_report report = sample_report;
-    report.findings = &finding;
-    report.finding_count = 1;
+    report.thresholds = thresholds;
+    report.threshold_count = LENGTH(thresholds);
     struct buffer page = write_html(&report);
-    expect(&page, ">acceptable: 1e-08 to 1000</text>");
+    expect(&page, ">acceptable: 1e-08 to 1000000</text>");
+    expect(&page, ", seed 18446744073709551615, vanishing-gradient.through_time = 0.5, "
+                  "vanishing-gradient.gradient_norm = 1e-08, ");
     buffer_free(&page);
 }
 
-/* Powers 20, 0, -20 and -30 of two: too large for float16, held, subnormal, too small. */
+/* A rule that is told to be silent leaves the band without a lower end. */
+static void draws_a_range_from_0(void **unused)
+{
+    (void)unused;
+    const struct stability_threshold_report threshold = {"vanishing-gradient", "gradient_norm", 0};
+    struct stability_report report = sample_report;
+    report.thresholds = &threshold;
+    report.threshold_count = 1;
+    struct buffer page = write_html(&report);
+    struct buffer chart = chart_of(&page, "gradient-norm");
+    expect(&chart, ">acceptable: 0 to 1000</text>");
+    assert_null(strstr(chart.data, "inf\""));
+    assert_null(strstr(chart.data, "nan"));
+    buffer_free(&chart);
+    buffer_free(&page);
+}
+
 static void draws_exponents_beside_float16(void **unused)
 {
     (void)unused;
@@ -311,7 +329,8 @@ int main(void)
         cmocka_unit_test(draws_gradient_norms_on_a_logarithmic_axis),
         cmocka_unit_test(says_when_all_gradients_are_acceptable),
         cmocka_unit_test(refers_to_few_of_many_findings),
-        cmocka_unit_test(draws_the_range_that_the_findings_rest_on),
+        cmocka_unit_test(draws_the_acceptable_range_that_the_request_set),
+        cmocka_unit_test(draws_a_range_from_0),
         cmocka_unit_test(draws_exponents_beside_float16),
         cmocka_unit_test(survives_hostile_names),
         cmocka_unit_test(tells_many_findings),
