@@ -32,7 +32,8 @@ def finding_block(finding):
     """What the page's request is answered with."""
     layers = ", ".join(f"`{name}`" for name in finding["layers"][:LISTED])
     more = len(finding["layers"]) - LISTED
-    lines = [f"> **{finding['severity']}** in {layers}{f' and {more} more' if more > 0 else ''}: {finding['message']}"]
+    place = f" in {layers}" + (f" and {more} more" if more > 0 else "") if layers else ""
+    lines = [f"> **{finding['severity']}**{place}: {finding['message']}"]
     if finding.get("cause"):
         lines += [">", f"> Cause: {finding['cause']}"]
     return "\n".join(lines + [""])
