@@ -176,7 +176,7 @@ static void memory_is_counted_beforehand(void **state)
     builder_options(&b)->limits.bytes = 200000; /* a hundred vectors of 400 are 320000 */
     stability_report_free(builder_diagnose(&b));
     ask(&b, &setting, 1);
-    builder_expect_error(&b, STABILITY_ERROR_MODEL_TOO_LARGE, "/options/analyses");
+    builder_expect_error(&b, STABILITY_ERROR_MODEL_TOO_LARGE, "/options/analyses/curvature");
     builder_free(&b);
 }
 

@@ -140,15 +140,13 @@ def test_responses():
 
 
 def test_options_of_the_command_line():
-    """Every option of `serve` is in the README."""
+    """Every option of `serve` is in the documents."""
     usage = subprocess.run([sys.argv[1], "serve", "--help"], capture_output=True, text=True, check=True).stdout
     options = set(re.findall(r"^\s+(--[a-z-]+)", usage, re.M)) - {"--help"}
-    with open(f"{ROOT}/README.md", encoding="utf-8") as file:
-        readme = file.read()
-    with open(f"{ROOT}/docs/operations.md", encoding="utf-8") as file:
-        readme += file.read()
+    with open(f"{ROOT}/docs/command-line.md", encoding="utf-8") as file:
+        document = file.read()
     for option in options:
-        assert f"`{option}" in readme, option
+        assert f"`{option}" in document, option
 
 
 run_tests(globals())
