@@ -33,7 +33,7 @@ static void paint(struct buffer *out, char letter, const char *text, size_t leng
     }
     buffer_append_text(out, colour);
     buffer_append(out, text, length);
-    buffer_append_text(out, RESET);
+    buffer_append_text(out, *colour != '\0' ? RESET : "");
 }
 
 /* Bytes of a finding's label ("E1") at `text`, 0 where there is none. `text` ends with a NUL. */

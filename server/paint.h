@@ -11,9 +11,9 @@
  * (https://no-color.org) is empty or not set. */
 bool paint_wanted(FILE *stream);
 
-/* Appends `text`, lines as server/output/report_text.c writes them, with the verdict, the headings of
- * findings and the flags of layers in colour (ECMA-48, SGR). Without the colours it is the same text, byte
- * for byte. */
+/* Appends `text`, `length` bytes with a NUL behind them: lines as server/output/report_text.c writes them,
+ * with the verdict, the headings of findings and the flags of layers in colour (ECMA-48, SGR). Without the
+ * colours it is the same text, byte for byte. */
 void paint_report(struct buffer *out, const char *text, size_t length);
 
 #endif
