@@ -234,7 +234,7 @@ static bool infer_loss(struct graph *graph, struct stability_shape *shapes, stru
     graph->target_is_integer = rule.wants_integers;
     graph->target_classes = rule.classes;
     graph->target_ignore_index = rule.ignore_index;
-    if (rule.wants_integers && !rule.target_is_integer)
+    if (rule.wants_integers && !rule.target_is_integer && stability_shape_count(shape_of(graph->target)) > 0)
         return stability_fail(error, STABILITY_ERROR_INVALID_TENSOR, "/data/target",
                               "loss %s reads the target as class indices: it must hold integers", rule.type);
     return true;

@@ -102,9 +102,11 @@ static bool check_arity(struct wiring *w, const struct graph_node *node, size_t 
     else
         snprintf(expected, sizeof(expected), "%d to %d", type->minimum_inputs, type->maximum_inputs);
     snprintf(w->pointer, sizeof(w->pointer), "%s/inputs", node->pointer);
-    return stability_fail(w->error, STABILITY_ERROR_INVALID_VALUE, w->pointer,
-                          "layer '%s' (%s) takes %s inputs, got %zu", node->name, type->type, expected,
-                          count);
+    return stability_fail(
+        w->error, STABILITY_ERROR_INVALID_VALUE, w->pointer, "layer '%s' (%s) takes %s input%s, got %zu",
+        node->name, type->type, expected,
+        type->maximum_inputs == 1 || (type->maximum_inputs < 0 && type->minimum_inputs == 1) ? "" : "s",
+        count);
 }
 
 static bool wire_node(struct wiring *w, int index)

@@ -42,7 +42,7 @@ static bool read_layer(struct reader *reader, const struct node *node, struct st
         {NULL, value_members_add, offsetof(struct layer_target, attributes), false}};
     struct layer_target target = {0};
     if (node->kind != NODE_OBJECT) {
-        return reader_expected(reader, "a layer, which is an object", node);
+        return reader_expected(reader, "a layer as an object", node);
     }
     if (!value_members_new(reader, node, &target.attributes) ||
         !reader_members(reader, node, "a layer", fields, &target)) {
@@ -90,7 +90,7 @@ static bool read_loss(struct reader *reader, const char *name, const struct node
     (void)name;
     struct loss_target loss = {0};
     if (node->kind != NODE_OBJECT) {
-        return reader_expected(reader, "a loss, which is an object", node);
+        return reader_expected(reader, "a loss as an object", node);
     }
     if (!value_members_new(reader, node, &loss.attributes) ||
         !reader_members(reader, node, "a loss", fields, &loss)) {

@@ -79,11 +79,13 @@ const char *node_describe(const struct node *node, char buffer[NODE_DESCRIPTION]
         return buffer;
     }
     case NODE_NUMBERS:
-        snprintf(buffer, NODE_DESCRIPTION, "a list of %s%zu numbers",
-                 node->slab->shape.rank > 1 ? "lists, " : "", node->slab->count);
+        snprintf(buffer, NODE_DESCRIPTION, "a list of %s%zu number%s",
+                 node->slab->shape.rank > 1 ? "lists, " : "", node->slab->count,
+                 node->slab->count == 1 ? "" : "s");
         return buffer;
     case NODE_LIST:
-        snprintf(buffer, NODE_DESCRIPTION, "a list of %zu items", json_array_size(node->json));
+        snprintf(buffer, NODE_DESCRIPTION, "a list of %zu item%s", json_array_size(node->json),
+                 json_array_size(node->json) == 1 ? "" : "s");
         return buffer;
     default:
         return node->boolean ? "true" : names[node->kind];

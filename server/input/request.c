@@ -67,7 +67,7 @@ static bool read_request(struct reader *reader, const json_t *structure, enum in
         {NULL, NULL, 0, false}};
     struct node root = reader_node(reader, structure);
     if (root.kind != NODE_OBJECT) {
-        return reader_expected(reader, "a request, which is an object", &root);
+        return reader_expected(reader, "a request as an object", &root);
     }
     return reader_members(reader, &root, "the request",
                           purpose == INPUT_GRADCHECK ? gradcheck_fields : diagnose_fields, request);

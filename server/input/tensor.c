@@ -118,8 +118,8 @@ bool tensor_read_flat(struct reader *reader, const struct node *node, bool integ
     if (found != needed) {
         char text[STABILITY_SHAPE_TEXT];
         return reader_fail(reader, STABILITY_ERROR_INVALID_TENSOR,
-                           "shape %s needs %" PRId64 " numbers, found %" PRId64,
-                           stability_shape_text(shape, text), needed, found);
+                           "shape %s needs %" PRId64 " number%s, found %" PRId64,
+                           stability_shape_text(shape, text), needed, needed == 1 ? "" : "s", found);
     }
     if (empty) {
         use_no_elements(shape, tensor);

@@ -41,7 +41,7 @@ bool shape_read(struct reader *reader, const struct node *node, struct stability
         return true;
     }
     if (node->kind != NODE_NUMBERS || !node->slab->integers || node->slab->shape.rank != 1) {
-        return reader_expected(reader, "a shape, which is a list of integers", node);
+        return reader_expected(reader, "a shape as a list of integers", node);
     }
     if (node->slab->count > STABILITY_MAX_RANK) {
         return reader_fail(reader, STABILITY_ERROR_INVALID_TENSOR,

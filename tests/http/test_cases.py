@@ -45,6 +45,16 @@ def test_check_says_the_same():
             assert problem.get("pointer", "") in result.stderr.decode(), (case.name, problem, result)
 
 
+def test_a_batch_of_none():
+    """A target without elements holds no number that is not an index of a class."""
+    body = model()
+    body["data"] = {"input": {"shape": [0, 2], "data": []}, "target": {"shape": [0], "data": []}}
+    body["model"]["loss"] = {"type": "CrossEntropyLoss"}
+    with Server() as server:
+        report = server.request("POST", "/v1/diagnose", body)
+        assert report.status == 200 and report.json()["summary"]["batch_size"] == 0, report
+
+
 def test_limits():
     """One layer, one parameter, one element more than GET /v1/limits allows."""
     with Server() as server:
