@@ -33,30 +33,125 @@ static void print_value(struct page *page, const char *name, const struct stabil
     print_line(page, used + spaces, page->label_width);
 }
 
-static void print_cells(struct page *page, const struct results_table *table, const size_t *widths,
+/* Some columns of a table, side by side. */
+struct block {
+    size_t columns[TERMINAL_WIDTH];
+    size_t count;
+    size_t width;
+};
+
+static void print_cells(struct page *page, const struct results_table *table, const struct block *block,
                         size_t row)
 {
     buffer_fill(page->out, ' ', 2 * INDENT);
-    for (size_t i = 0; i < table->column_count; i++) {
-        const char *cell = results_table_cell(table, row, i);
+    for (size_t i = 0; i < block->count; i++) {
+        const char *cell = results_table_cell(table, row, block->columns[i]);
         buffer_append_text(page->out, cell);
-        if (i + 1 < table->column_count) {
-            buffer_fill(page->out, ' ', widths[i] - terminal_columns(cell, strlen(cell)) + 2);
+        if (i + 1 < block->count) {
+            size_t width = results_table_width(table, block->columns[i]);
+            buffer_fill(page->out, ' ', width - terminal_columns(cell, strlen(cell)) + 2);
         }
     }
     buffer_append(page->out, "\n", 1);
 }
 
-/* Fewer columns than a line has characters. */
+static void print_block(struct page *page, const struct results_table *table, const struct block *block)
+{
+    for (size_t row = 0; row <= table->row_count; row++) {
+        print_cells(page, table, block, row);
+    }
+}
+
+static void add_column(struct block *block, const struct results_table *table, size_t column)
+{
+    block->width += results_table_width(table, column) + (block->count > 0 ? 2 : 0);
+    block->columns[block->count++] = column;
+}
+
+/* Whether the widest column fits beside the first, so that the others can go below each other. */
+static bool can_be_blocks(const struct results_table *table)
+{
+    size_t widest = 0;
+    for (size_t i = 1; i < table->column_count; i++) {
+        size_t width = results_table_width(table, i);
+        widest = width > widest ? width : widest;
+    }
+    return table->row_count > 1 &&
+           results_table_width(table, 0) + 2 + widest + (size_t)2 * INDENT <= TERMINAL_WIDTH;
+}
+
+/* The value that a column has wherever it has one, "-" if nowhere; NULL: values differ. */
+static const char *common_cell(const struct results_table *table, size_t column)
+{
+    const char *common = "-";
+    for (size_t row = 1; row <= table->row_count; row++) {
+        const char *cell = results_table_cell(table, row, column);
+        if (strcmp(common, "-") == 0) {
+            common = cell;
+        } else if (strcmp(cell, "-") != 0 && strcmp(cell, common) != 0) {
+            return NULL;
+        }
+    }
+    return common;
+}
+
+static bool has_gap(const struct results_table *table, size_t column)
+{
+    size_t row = 1;
+    while (row <= table->row_count && strcmp(results_table_cell(table, row, column), "-") != 0) {
+        row++;
+    }
+    return row <= table->row_count;
+}
+
+/* What is the same in every row is said once, and nothing of what is in none. */
+static void print_alike(struct page *page, const struct results_table *table)
+{
+    const char *separator = "in each: ";
+    for (size_t i = 1; i < table->column_count; i++) {
+        const char *common = common_cell(table, i);
+        if (common != NULL && strcmp(common, "-") != 0) {
+            buffer_append_text(&page->line, separator);
+            buffer_append_text(&page->line, results_table_cell(table, 0, i));
+            buffer_append_text(&page->line, " ");
+            buffer_append_text(&page->line, common);
+            buffer_append_text(&page->line, has_gap(table, i) ? " or -" : "");
+            separator = "; ";
+        }
+    }
+    if (page->line.length > 0) {
+        buffer_fill(page->out, ' ', 2 * INDENT);
+        print_line(page, 2 * INDENT, 2 * INDENT);
+    }
+}
+
+/* As many columns side by side as fit, the others below them; each block begins with the first column. */
+static void print_blocks(struct page *page, const struct results_table *table)
+{
+    struct block block = {0};
+    print_alike(page, table);
+    add_column(&block, table, 0);
+    for (size_t i = 1; i < table->column_count; i++) {
+        if (common_cell(table, i) != NULL) {
+            continue;
+        }
+        if (block.width + 2 + results_table_width(table, i) + (size_t)2 * INDENT > TERMINAL_WIDTH) {
+            print_block(page, table, &block);
+            block = (struct block){0};
+            add_column(&block, table, 0);
+        }
+        add_column(&block, table, i);
+    }
+    print_block(page, table, &block);
+}
+
 static void print_table(struct page *page, const struct results_table *table)
 {
-    size_t widths[TERMINAL_WIDTH];
+    struct block block = {0};
     for (size_t i = 0; i < table->column_count; i++) {
-        widths[i] = results_table_width(table, i);
+        add_column(&block, table, i);
     }
-    for (size_t row = 0; row <= table->row_count; row++) {
-        print_cells(page, table, widths, row);
-    }
+    print_block(page, table, &block);
 }
 
 /* "- outcome diverged; step 4; message ...", with no word of what is not there. */
@@ -93,6 +188,8 @@ static void print_list(struct page *page, const char *name, const struct stabili
     }
     if (table.width + (size_t)2 * INDENT <= TERMINAL_WIDTH) {
         print_table(page, &table);
+    } else if (can_be_blocks(&table)) {
+        print_blocks(page, &table);
     } else {
         print_paragraphs(page, &table);
     }
