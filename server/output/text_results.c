@@ -8,6 +8,7 @@
 #define INDENT 2
 #define MOST_LABEL_WIDTH 40
 #define LISTED_ROWS 20
+#define LONGEST_CELL 44 /* of a column that stands beside others */
 
 struct page {
     struct buffer *out;
@@ -68,16 +69,14 @@ static void add_column(struct block *block, const struct results_table *table, s
     block->columns[block->count++] = column;
 }
 
-/* Whether the widest column fits beside the first, so that the others can go below each other. */
-static bool can_be_blocks(const struct results_table *table)
+/* Sentences, and what few rows have: it stands below the others, by rows. */
+static bool stands_below(const struct results_table *table, size_t column)
 {
-    size_t widest = 0;
-    for (size_t i = 1; i < table->column_count; i++) {
-        size_t width = results_table_width(table, i);
-        widest = width > widest ? width : widest;
+    size_t filled = 0;
+    for (size_t row = 1; row <= table->row_count; row++) {
+        filled += strcmp(results_table_cell(table, row, column), "-") != 0;
     }
-    return table->row_count > 1 &&
-           results_table_width(table, 0) + 2 + widest + (size_t)2 * INDENT <= TERMINAL_WIDTH;
+    return (filled > 0 && 4 * filled < table->row_count) || results_table_width(table, column) > LONGEST_CELL;
 }
 
 /* The value that a column has wherever it has one, "-" if nowhere; NULL: values differ. */
@@ -110,7 +109,7 @@ static void print_alike(struct page *page, const struct results_table *table)
     const char *separator = "in each: ";
     for (size_t i = 1; i < table->column_count; i++) {
         const char *common = common_cell(table, i);
-        if (common != NULL && strcmp(common, "-") != 0) {
+        if (common != NULL && strcmp(common, "-") != 0 && !stands_below(table, i)) {
             buffer_append_text(&page->line, separator);
             buffer_append_text(&page->line, results_table_cell(table, 0, i));
             buffer_append_text(&page->line, " ");
@@ -132,7 +131,7 @@ static void print_blocks(struct page *page, const struct results_table *table)
     print_alike(page, table);
     add_column(&block, table, 0);
     for (size_t i = 1; i < table->column_count; i++) {
-        if (common_cell(table, i) != NULL) {
+        if (common_cell(table, i) != NULL || stands_below(table, i)) {
             continue;
         }
         if (block.width + 2 + results_table_width(table, i) + (size_t)2 * INDENT > TERMINAL_WIDTH) {
@@ -154,25 +153,37 @@ static void print_table(struct page *page, const struct results_table *table)
     print_block(page, table, &block);
 }
 
-/* "- outcome diverged; step 4; message ...", with no word of what is not there. */
-static void print_paragraphs(struct page *page, const struct results_table *table)
+/* "- outcome diverged; step 4; message ...", with no word of what is not there; of a table that stands in
+ * blocks what stands below them. */
+static void print_paragraph(struct page *page, const struct results_table *table, size_t row, bool rest)
+{
+    const char *separator = "";
+    bool any = !rest;
+    for (size_t i = 0; i < table->column_count; i++) {
+        const char *cell = results_table_cell(table, row, i);
+        if (strcmp(cell, "-") == 0 || (rest && i > 0 && !stands_below(table, i))) {
+            continue;
+        }
+        any = any || i > 0;
+        buffer_append_text(&page->line, separator);
+        buffer_append_text(&page->line, results_table_cell(table, 0, i));
+        buffer_append_text(&page->line, " ");
+        buffer_append_text(&page->line, cell);
+        separator = "; ";
+    }
+    if (!any) {
+        buffer_truncate(&page->line, 0);
+        return;
+    }
+    buffer_fill(page->out, ' ', 2 * INDENT);
+    buffer_append_text(page->out, "- ");
+    print_line(page, 2 * INDENT + 2, 2 * INDENT + 2);
+}
+
+static void print_paragraphs(struct page *page, const struct results_table *table, bool rest)
 {
     for (size_t row = 1; row <= table->row_count; row++) {
-        buffer_fill(page->out, ' ', 2 * INDENT);
-        buffer_append_text(page->out, "- ");
-        const char *separator = "";
-        for (size_t i = 0; i < table->column_count; i++) {
-            const char *cell = results_table_cell(table, row, i);
-            if (strcmp(cell, "-") == 0) {
-                continue;
-            }
-            buffer_append_text(&page->line, separator);
-            buffer_append_text(&page->line, results_table_cell(table, 0, i));
-            buffer_append_text(&page->line, " ");
-            buffer_append_text(&page->line, cell);
-            separator = "; ";
-        }
-        print_line(page, 2 * INDENT + 2, 2 * INDENT + 2);
+        print_paragraph(page, table, row, rest);
     }
 }
 
@@ -188,10 +199,11 @@ static void print_list(struct page *page, const char *name, const struct stabili
     }
     if (table.width + (size_t)2 * INDENT <= TERMINAL_WIDTH) {
         print_table(page, &table);
-    } else if (can_be_blocks(&table)) {
+    } else if (table.row_count > 1 && results_table_width(&table, 0) <= LONGEST_CELL) {
         print_blocks(page, &table);
+        print_paragraphs(page, &table, true);
     } else {
-        print_paragraphs(page, &table);
+        print_paragraphs(page, &table, false);
     }
     if (table.left_out > 0) {
         buffer_fill(page->out, ' ', 2 * INDENT);

@@ -64,6 +64,52 @@ static void text_has_lines_tables_and_paragraphs(void **unused)
                     "  losses              0.5, 0.25, Inf, 4, 5, 6, ... 9, 10 (10 values)\n");
 }
 
+#define WIDE_ROW(word, wide_value, following)                                                                \
+    {                                                                                                        \
+        .kind = STABILITY_RESULT_OBJECT, .name = "", .next = following,                                      \
+        .children = VALUE(                                                                                   \
+            TEXT, "layer", .text = word,                                                                     \
+            .next = VALUE(                                                                                   \
+                INTEGER, "first_of_some_columns_with_long_names", .integer = wide_value,                     \
+                .next = VALUE(                                                                               \
+                    TEXT, "alike", .text = "yes",                                                            \
+                    .next = VALUE(                                                                           \
+                        NULL, "nowhere",                                                                     \
+                        .next = VALUE(                                                                       \
+                            INTEGER, "second_of_some_columns_with_long_names", .integer = 7 + wide_value,    \
+                            .next =                                                                          \
+                                VALUE(INTEGER, "third_of_some_columns_with_long_names", .integer = 3,        \
+                                      .next = wide_value == 1                                                \
+                                                  ? NULL                                                     \
+                                                  : VALUE(TEXT, "how",                                       \
+                                                          .text = "a sentence that is too long to stand in " \
+                                                                  "a column beside others")))))))            \
+    }
+
+/* What does not fit side by side stands below, what is alike once, what is long by itself. */
+static void wide_tables_stand_in_blocks(void **unused)
+{
+    (void)unused;
+    const struct stability_result second = WIDE_ROW("fc2", 2, NULL);
+    const struct stability_result first = WIDE_ROW("fc1", 1, &second);
+    const struct stability_result list = {.kind = STABILITY_RESULT_LIST, .name = "rows", .children = &first};
+    const struct stability_result training = {
+        .kind = STABILITY_RESULT_OBJECT, .name = "training", .children = &list};
+    const struct stability_result all = {.kind = STABILITY_RESULT_OBJECT, .name = "", .children = &training};
+    struct stability_report wide_report = report;
+    wide_report.analyses = &all;
+    struct buffer buffer = write_report("text", &wide_report);
+    assert_non_null(
+        strstr(buffer.data,
+               "  rows\n"
+               "    in each: alike yes; third_of_some_columns_with_long_names 3\n"
+               "    layer  first_of_some_columns_with_long_names  second_of_some_columns_with_long_names\n"
+               "    fc1    1                                      8\n"
+               "    fc2    2                                      9\n"
+               "    - layer fc2; how a sentence that is too long to stand in a column beside others\n"));
+    buffer_free(&buffer);
+}
+
 static void markdown_has_a_list_and_tables(void **unused)
 {
     (void)unused;
@@ -127,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_has_lines_tables_and_paragraphs),
+        cmocka_unit_test(wide_tables_stand_in_blocks),
         cmocka_unit_test(markdown_has_a_list_and_tables),
         cmocka_unit_test(html_has_a_list_and_tables),
         cmocka_unit_test(rows_are_counted_where_there_are_too_many),
