@@ -155,11 +155,12 @@ const struct stability_result *patch_member(struct revision *r, const char *name
 {
     struct stability_result *object = arena_allocate(r->arena, sizeof(*object));
     struct stability_result *member = arena_allocate(r->arena, sizeof(*member));
-    r->failed |= !object || !member || !value;
+    const char *kept = arena_string(r->arena, name); /* it may be a graph's, which the patch outlives */
+    r->failed |= !object || !member || !kept || !value;
     if (r->failed)
         return NULL;
     *member = *value;
-    member->name = name;
+    member->name = kept;
     member->next = NULL;
     *object = (struct stability_result){.kind = STABILITY_RESULT_OBJECT, .name = "", .children = member};
     return object;

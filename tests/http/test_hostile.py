@@ -7,6 +7,7 @@ import resource
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -115,7 +116,9 @@ def test_connects_and_disconnects():
         files, memory = descriptors(server), resident(server)
         rounds(server, range(7000))
         wait_until(lambda: descriptors(server) <= files + 1)
-        assert resident(server) < memory + (4 << 20), (memory, resident(server))
+        # A sanitizer keeps what is freed, to see who touches it again.
+        room = 400 << 20 if b"__asan_" in open(sys.argv[1], "rb").read() else 4 << 20
+        assert resident(server) < memory + room, (memory, resident(server))
 
 
 def test_bodies_cut_at_every_byte():
