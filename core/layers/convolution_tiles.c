@@ -223,7 +223,7 @@ static void multiply(const struct work *w, const struct grid *g, const struct ta
         bias[j] = t->bias[j];
     int64_t left = w->samples * product(g->count);
     for (struct position p = {0}; left > 0; left -= TILE_ROWS) {
-        const real *rows[TILE_ROWS];
+        const real *rows[TILE_ROWS] = {0};
         int64_t to[TILE_ROWS], count = least(left, TILE_ROWS);
         for (int64_t i = 0; i < TILE_ROWS; i++) {
             rows[i] = i < count ? w->copy + source_of(w, g, &p) : rows[0];

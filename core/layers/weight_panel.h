@@ -104,7 +104,7 @@ static inline void panel_add_to(const struct weight_panel *panel, int64_t column
 {
     int64_t taps = panel->taps, channels = panel->channels, apart = channels * taps;
     struct panel_line line = {channels, taps, apart, 0, 0, 0};
-    real spare[TILE_COLUMNS] = {0}, square[TILE_LANES * TILE_LANES];
+    real spare[TILE_COLUMNS] = {0}, square[TILE_LANES * TILE_LANES] = {0};
     for (int64_t offset = 0; line.length > 0; offset += TILE_LANES) {
         real *from[TILE_LANES], *to[TILE_LANES];
         int64_t count = panel_next_rows(&line, panel->memory, spare, from);

@@ -143,10 +143,10 @@ static bool reduce(struct interval_pass *p, const struct interval_tensor *whole,
                    const struct interval_tensor *part)
 {
     double *sums = arena_array(p->scratch, 3 * (size_t)part->low.count, sizeof(*sums));
-    double *low = sums, *high = sums + part->low.count, *size = high + part->low.count;
-    struct broadcast walk;
     if (!sums)
         return false;
+    double *low = sums, *high = sums + part->low.count, *size = high + part->low.count;
+    struct broadcast walk;
     for (bool more = broadcast_first(&walk, &whole->low.shape, &part->low.shape, &part->low.shape); more;
          more = broadcast_next(&walk))
         for (int64_t i = 0; i < walk.row; i++) {

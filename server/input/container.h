@@ -4,8 +4,8 @@
 
 #include "server/input/request.h"
 
-/* Finds the parts `request`, `weights` and `model` of a body with that boundary; NULL: all of it is JSON. *body refers
- * to the bytes. False on error. */
+/* Finds the parts `request`, `weights` and `model` of a body with that boundary; NULL: all of it is JSON.
+ * *body refers to the bytes. False on error. */
 bool container_open(char *bytes, size_t length, const char *boundary, struct input_body *body,
                     struct stability_error *error);
 

@@ -21,7 +21,8 @@ void phrase_shape(struct buffer *buffer, const struct stability_shape *shape);
 void phrase_findings(struct buffer *buffer, const struct stability_report *report);
 /* "665.5 kFLOP, 74 KiB". */
 void phrase_cost(struct buffer *buffer, const struct stability_report *report);
-/* "float32, train mode, seed 7", and thresholds that were set: ", vanishing-gradient.gradient_norm = 1e-09". */
+/* "float32, train mode, seed 7", and thresholds that were set: ", vanishing-gradient.gradient_norm = 1e-09".
+ */
 void phrase_options(struct buffer *buffer, const struct stability_report *report);
 /* "stabilityd 1.0.0, " and the options, and the BLAS where it is known. */
 void phrase_engine(struct buffer *buffer, const struct stability_report *report);

@@ -77,7 +77,8 @@ static size_t take_inputs(const struct golden_case *golden, struct described *de
     size_t count = 0;
     for (const struct golden_record *record; (record = golden_find(golden, GOLDEN_INPUT, input_names[count]));
          count++)
-        described->data[count] = (struct stability_named_tensor){input_names[count], record->tensor, {0}, NULL};
+        described->data[count] =
+            (struct stability_named_tensor){input_names[count], record->tensor, {0}, NULL};
     return count;
 }
 

@@ -14,7 +14,8 @@ static const struct onnx_operator operators[] = {
 bool onnx_is_listed(const char *words, const char *word)
 {
     size_t length = strlen(word);
-    for (const char *found = length > 0 ? strstr(words, word) : NULL; found != NULL; found = strstr(found + 1, word)) {
+    for (const char *found = length > 0 ? strstr(words, word) : NULL; found != NULL;
+         found = strstr(found + 1, word)) {
         if ((found == words || found[-1] == ' ') && (found[length] == ' ' || found[length] == '\0')) {
             return true;
         }
