@@ -148,9 +148,8 @@ static const char *find_owner(const struct onnx_draft *draft, const struct onnx_
         if (value == NULL) {
             continue;
         }
-        if (value->transpose != NULL && value->transpose->owner != NULL) {
-            *conflict = value;
-        } else if (value->owner != NULL && owner != NULL && strcmp(owner, value->owner) != 0) {
+        bool elsewhere = value->owner != NULL && owner != NULL && strcmp(owner, value->owner) != 0;
+        if (elsewhere || (value->transpose != NULL && value->transpose->owner != NULL)) {
             *conflict = value;
         } else if (value->owner != NULL) {
             owner = value->owner;

@@ -1,6 +1,7 @@
 /* Einsum of two operands: a product of stacks of matrices. */
 #include "server/input/onnx/operators.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define LETTERS 26
@@ -54,6 +55,12 @@ static void pick(const char *term, const char *other, bool in_other, const char 
     letters[count] = '\0';
 }
 
+/* Letters one after another, with room for four times those of an operand. */
+static void join(char order[4 * LETTERS], const char *first, const char *second, const char *third)
+{
+    snprintf(order, 4 * LETTERS, "%s%s%s", first, second, third);
+}
+
 static int64_t product_of(const struct einsum *einsum, const char *letters)
 {
     int64_t product = 1;
@@ -96,14 +103,14 @@ static bool multiply(struct onnx_import *import, const struct einsum *einsum, st
 {
     const char *left = einsum->terms[0], *right = einsum->terms[1], *result = einsum->terms[2];
     char batch[2 * LETTERS] = "", summed[2 * LETTERS] = "", rows[2 * LETTERS] = "", columns[2 * LETTERS] = "";
-    char order_a[4 * LETTERS] = "", order_b[4 * LETTERS] = "", order[4 * LETTERS] = "";
+    char order_a[4 * LETTERS], order_b[4 * LETTERS], order[4 * LETTERS];
     pick(left, right, true, result, true, batch);
     pick(left, right, true, result, false, summed);
     pick(left, right, false, result, true, rows);
     pick(right, left, false, result, true, columns);
-    strcat(strcat(strcat(order_a, batch), rows), summed);
-    strcat(strcat(strcat(order_b, batch), summed), columns);
-    strcat(strcat(strcat(order, batch), rows), columns);
+    join(order_a, batch, rows, summed);
+    join(order_b, batch, summed, columns);
+    join(order, batch, rows, columns);
     if (strlen(order_a) != strlen(left) || strlen(order_b) != strlen(right) ||
         strlen(order) != strlen(result)) {
         return onnx_refuse(import, "its equation sums over a letter of one operand alone");
@@ -111,7 +118,7 @@ static bool multiply(struct onnx_import *import, const struct einsum *einsum, st
     int64_t b0 = product_of(einsum, batch), m = product_of(einsum, rows), k = product_of(einsum, summed);
     int64_t n = product_of(einsum, columns);
     struct stability_shape shape = {.rank = (int)strlen(order)};
-    int back[STABILITY_MAX_RANK];
+    int back[STABILITY_MAX_RANK] = {0};
     for (int d = 0; d < shape.rank; d++) {
         shape.sizes[d] = einsum->sizes[order[d] - 'a'];
         back[d] = (int)(strchr(order, result[d]) - order);
@@ -125,7 +132,7 @@ static bool multiply(struct onnx_import *import, const struct einsum *einsum, st
 bool onnx_einsum(struct onnx_import *import)
 {
     const char *equation = "";
-    struct einsum einsum;
+    struct einsum einsum = {0};
     struct onnx_flow a, b, y;
     memset(einsum.sizes, -1, sizeof einsum.sizes);
     if (!onnx_text(import, "equation", &equation)) {

