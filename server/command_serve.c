@@ -11,6 +11,7 @@
 
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #define STORE_SHARE 8       /* a store in memory may take this part of --memory, beside it */
@@ -79,8 +80,9 @@ static void close_service(struct service *service)
 }
 
 static sem_t signalled;
-static volatile sig_atomic_t stopping_signal; /* 0: none yet */
-static volatile sig_atomic_t reloading;
+/* Atomic, and lock-free: whichever thread is there takes the signal. */
+static atomic_int stopping_signal; /* 0: none yet */
+static atomic_bool reloading;
 
 /* The next signal ends the process at once. */
 static void stop(int number)
