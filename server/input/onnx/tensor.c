@@ -126,8 +126,8 @@ static bool wrong_count(struct message_reader *reader, const struct parts *parts
 
 static int64_t widen(uint64_t bits, const struct element_type *type)
 {
-    unsigned unused = 64 - 8 * (unsigned)type->size;
-    return type->is_signed && unused < 64 ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
+    uint64_t sign = (uint64_t)1 << (8 * type->size - 1) % 64;
+    return type->is_signed ? (int64_t)((bits ^ sign) - sign) : (int64_t)bits;
 }
 
 /* Raw bytes of a dtype that the engine has stay where they are, others become int64. */
