@@ -55,10 +55,10 @@ static void pick(const char *term, const char *other, bool in_other, const char 
     letters[count] = '\0';
 }
 
-/* Letters one after another, with room for four times those of an operand. */
-static void join(char order[4 * LETTERS], const char *first, const char *second, const char *third)
+/* Letters one after another, with room for three strings of them. */
+static void join(char order[6 * LETTERS], const char *first, const char *second, const char *third)
 {
-    snprintf(order, 4 * LETTERS, "%s%s%s", first, second, third);
+    snprintf(order, 6 * LETTERS, "%s%s%s", first, second, third);
 }
 
 static int64_t product_of(const struct einsum *einsum, const char *letters)
@@ -103,7 +103,7 @@ static bool multiply(struct onnx_import *import, const struct einsum *einsum, st
 {
     const char *left = einsum->terms[0], *right = einsum->terms[1], *result = einsum->terms[2];
     char batch[2 * LETTERS] = "", summed[2 * LETTERS] = "", rows[2 * LETTERS] = "", columns[2 * LETTERS] = "";
-    char order_a[4 * LETTERS], order_b[4 * LETTERS], order[4 * LETTERS];
+    char order_a[6 * LETTERS], order_b[6 * LETTERS], order[6 * LETTERS];
     pick(left, right, true, result, true, batch);
     pick(left, right, true, result, false, summed);
     pick(left, right, false, result, true, rows);
