@@ -78,15 +78,19 @@ const bool *read_by_weights(struct rule_context *context)
     return marks;
 }
 
-int single_element_norm_behind(const struct rule_context *context, int node)
+bool is_single_element_norm(const struct rule_context *context, int node)
 {
     const struct graph *graph = context->graph;
-    for (int i = node; i < graph->node_count && !context->report->evaluate; i++) {
-        const struct graph_value *output = &graph->values[graph->nodes[i].first_output];
-        if (strncmp(graph->nodes[i].ops->type.type, "BatchNorm", 9) == 0 && output->shape.rank >= 2 &&
-            output->count == output->shape.sizes[1])
+    const struct graph_value *output = &graph->values[graph->nodes[node].first_output];
+    return !context->report->evaluate && strncmp(graph->nodes[node].ops->type.type, "BatchNorm", 9) == 0 &&
+           output->shape.rank >= 2 && output->count == output->shape.sizes[1];
+}
+
+int single_element_norm_behind(const struct rule_context *context, int node)
+{
+    for (int i = node; i < context->graph->node_count; i++)
+        if (is_single_element_norm(context, i))
             return i;
-    }
     return -1;
 }
 

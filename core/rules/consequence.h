@@ -15,8 +15,10 @@ const bool *silenced_values(struct rule_context *context);
 /* By value: whether a layer with weights comes between it and the loss. NULL where memory ran out. */
 const bool *read_by_weights(struct rule_context *context);
 
-/* The first BatchNorm from `node` on that normalises single elements, a batch of one: it puts out its bias
- * whatever comes in, and passes no gradient; -1: none. */
+/* Whether a layer is a BatchNorm that normalises single elements, a batch of one: it puts out its bias
+ * whatever comes in, and passes no gradient. */
+bool is_single_element_norm(const struct rule_context *context, int node);
+/* The first of them from `node` on; -1: none. */
 int single_element_norm_behind(const struct rule_context *context, int node);
 
 /* The first activation behind `node` all of whose units, or nearly all, are dead; -1: none. */

@@ -20,6 +20,13 @@ static bool is_no_chance(const struct rule_context *context, size_t index, doubl
            (fraction * (double)units >= 8 || fraction > context->thresholds[FRACTION_ERROR]);
 }
 
+/* Zeros that a batch of one made: vanishing-gradient has told of it. */
+static bool reads_single_element_norm(const struct rule_context *context, size_t node)
+{
+    int producer = context->graph->values[context->graph->nodes[node].inputs[0]].producer;
+    return producer >= 0 && is_single_element_norm(context, producer);
+}
+
 static bool check(struct rule_context *context)
 {
     bool complete = true;
@@ -28,7 +35,7 @@ static bool check(struct rule_context *context)
         const struct layer_activation *activation = context->graph->nodes[i].ops->activation;
         if (!activation || !activation->dies || is_poisoned(layer) ||
             !(layer->dead_fraction > context->thresholds[FRACTION]) ||
-            !is_no_chance(context, i, layer->dead_fraction))
+            !is_no_chance(context, i, layer->dead_fraction) || reads_single_element_norm(context, i))
             continue;
         bool error = layer->dead_fraction > context->thresholds[FRACTION_ERROR];
         struct stability_evidence evidence[] = {
