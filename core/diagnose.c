@@ -211,6 +211,21 @@ static void frame_parameters(struct diagnosis *d, int index)
     }
 }
 
+static void frame_inputs(struct diagnosis *d, int index)
+{
+    const struct graph *graph = d->run.graph;
+    const struct graph_node *node = &graph->nodes[index];
+    const char **inputs = arena_array(&d->arena, (size_t)node->input_count, sizeof(*inputs));
+    d->failed |= !inputs;
+    for (int k = 0; inputs && k < node->input_count; k++) {
+        const struct graph_value *value = &graph->values[node->inputs[k]];
+        bool is_layer = value->producer >= 0 && value->output == 0;
+        inputs[k] = is_layer ? d->layers[value->producer].name : keep(d, value->name);
+    }
+    d->layers[index].input_count = inputs ? (size_t)node->input_count : 0;
+    d->layers[index].inputs = inputs;
+}
+
 static void frame_layer(struct diagnosis *d, int index)
 {
     const struct graph_node *node = &d->run.graph->nodes[index];
@@ -232,6 +247,7 @@ static void frame_layer(struct diagnosis *d, int index)
             .integer = value->integer,
         };
     }
+    frame_inputs(d, index);
     frame_parameters(d, index);
 }
 

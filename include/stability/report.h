@@ -73,6 +73,8 @@ struct stability_output_report {
 struct stability_layer_report {
     const char *name;
     const char *type;
+    size_t input_count;
+    const char *const *inputs; /* what it reads: "fc1", "lstm.h_n", or a model input */
     int output_count;
     const struct stability_output_report *outputs;
     size_t parameter_count;

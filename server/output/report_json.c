@@ -163,6 +163,8 @@ static void write_layer(struct json_writer *json, const struct stability_layer_r
     json_begin_object(json);
     json_member_text(json, "name", layer->name);
     json_member_text(json, "type", layer->type);
+    json_key(json, "inputs");
+    write_texts(json, layer->inputs, layer->input_count);
     json_key(json, "output_shape");
     write_shape(json, &layer->outputs[0].shape);
     json_key(json, "flags");

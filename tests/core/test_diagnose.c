@@ -68,6 +68,11 @@ static void gradients_of_a_fan_out_add_up(void **state)
     assert_close(mean_gradient(report, "thrice"), 162, 0); /* 2 y a */
     assert_close(mean_gradient(report, "twice"), 162, 0);
     assert_close(mean_gradient(report, "a"), 54 * 18, 0); /* 2 y * 6 a */
+    assert_int_equal(report->layers[0].input_count, 1);
+    assert_string_equal(report->layers[0].inputs[0], "input");
+    assert_int_equal(report->layers[2].input_count, 2);
+    assert_string_equal(report->layers[2].inputs[0], "twice");
+    assert_string_equal(report->layers[2].inputs[1], "a");
     stability_report_free(report);
     builder_free(&b);
 }

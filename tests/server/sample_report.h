@@ -43,7 +43,7 @@ static const struct stability_statistics infinite = {
 };
 
 static const struct stability_layer_report sample_layers[] = {
-    {.name = "fc1", .type = "Linear", .output_count = 1,
+    {.name = "fc1", .type = "Linear", .input_count = 1, .inputs = (const char *const[]){"input"}, .output_count = 1,
      .outputs = &(const struct stability_output_report){
          .name = "", .shape = {2, {32, 64}}, .value = &plain, .gradient = &tiny},
      .parameter_count = 2,
@@ -53,7 +53,7 @@ static const struct stability_layer_report sample_layers[] = {
           .update_ratio = NAN}},
      .dead_fraction = NAN, .saturated_fraction = NAN,
      .flag_count = 1, .flags = (const char *const[]){"vanishing-gradient"}},
-    {.name = "act", .type = "ReLU", .output_count = 1,
+    {.name = "act", .type = "ReLU", .input_count = 1, .inputs = (const char *const[]){"fc1"}, .output_count = 1,
      .outputs = &(const struct stability_output_report){
          .name = "", .shape = {2, {32, 64}}, .value = &infinite, .gradient = &poisoned},
      .is_activation = true, .dead_fraction = 0.25, .saturated_fraction = NAN,
