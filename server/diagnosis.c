@@ -37,23 +37,13 @@ static bool fail_stopped(const struct progress *progress, struct stability_error
             : "the work was stopped: nobody waits for it any more, or the server shuts down");
 }
 
-static bool write_report(const struct report_choice *choice, const struct format *format,
-                         const struct stability_report *report, struct buffer *body)
-{
-    report_format(format, report, body);
-    if (format == format_at(0)) {
-        report_note_baseline(choice, report, body);
-    }
-    return !body->failed;
-}
-
 static bool keep_report(const struct report_choice *choice, const struct stability_report *report,
                         struct diagnosis *diagnosis)
 {
     bool written = true;
     for (size_t i = 0; written && i < format_count(); i++) {
         struct buffer body = {0};
-        written = write_report(choice, format_at(i), report, &body);
+        written = report_format(format_at(i), report, choice->baseline, &body);
         bundle_add(&diagnosis->bundle, format_at(i)->name, &body);
         buffer_free(&body);
     }
@@ -68,7 +58,7 @@ static bool format_report(const struct diagnosis_call *call, const struct stabil
                           struct diagnosis *diagnosis)
 {
     double started = clock_seconds();
-    bool written = write_report(&call->choice, call->choice.format, report, &diagnosis->body) &&
+    bool written = report_format(call->choice.format, report, call->choice.baseline, &diagnosis->body) &&
                    (!call->keep || keep_report(&call->choice, report, diagnosis));
     diagnosis->format_seconds = clock_seconds() - started;
     diagnosis->fails = report_fails(&call->choice, report);

@@ -1,6 +1,5 @@
 #include "server/report_choice.h"
 
-#include "server/json_writer.h"
 #include "server/nearest.h"
 
 #include <string.h>
@@ -43,28 +42,12 @@ bool report_choose_fail_on(struct report_choice *choice, const char *name, struc
                           "fail_on must be error, warning or info, not '%s'", name);
 }
 
-static bool is_new(const struct report_choice *choice, const char *fingerprint)
-{
-    return choice->baseline == NULL || !report_findings_have(choice->baseline, fingerprint);
-}
-
-/* How many findings of each severity the baseline lacks. */
-static void count_new(const struct report_choice *choice, const struct stability_report *report,
-                      int64_t counts[STABILITY_ERROR_SEVERITY + 1])
-{
-    for (size_t i = 0; i < report->finding_count; i++) {
-        const struct stability_finding *finding = &report->findings[i];
-        counts[finding->severity] += is_new(choice, finding->fingerprint);
-    }
-}
-
 bool report_fails(const struct report_choice *choice, const struct stability_report *report)
 {
-    int64_t counts[STABILITY_ERROR_SEVERITY + 1] = {0};
+    struct report_news news = report_findings_compare(choice->baseline, report);
     int64_t count = 0;
-    count_new(choice, report, counts);
     for (int severity = (int)choice->fail_on; severity <= STABILITY_ERROR_SEVERITY; severity++) {
-        count += counts[severity];
+        count += news.counts[severity];
     }
     return choice->gated && count > 0;
 }
@@ -74,34 +57,8 @@ bool report_findings_fail(const struct report_choice *choice, const struct repor
     bool fails = findings->failed;
     for (size_t i = 0; i < findings->count; i++) {
         const struct report_finding *finding = &findings->items[i];
-        fails = fails || (finding->severity >= choice->fail_on && is_new(choice, finding->fingerprint));
+        fails = fails || (finding->severity >= choice->fail_on &&
+                          report_findings_lack(choice->baseline, finding->fingerprint));
     }
     return choice->gated && fails;
-}
-
-void report_note_baseline(const struct report_choice *choice, const struct stability_report *report,
-                          struct buffer *json)
-{
-    static const char end[] = "}\n";
-    if (choice->baseline == NULL || json->failed) {
-        return;
-    }
-    int64_t counts[STABILITY_ERROR_SEVERITY + 1] = {0};
-    int64_t known = (int64_t)report->finding_count;
-    count_new(choice, report, counts);
-    buffer_truncate(json, json->length - (sizeof(end) - 1));
-    struct json_writer writer = {.buffer = json, .separate = true};
-    json_key(&writer, "baseline");
-    json_begin_object(&writer);
-    json_key(&writer, "new");
-    json_begin_object(&writer);
-    for (int severity = STABILITY_ERROR_SEVERITY; severity >= STABILITY_INFO; severity--) {
-        json_member_integer(&writer, stability_severity_name((enum stability_severity)severity),
-                            counts[severity]);
-        known -= counts[severity];
-    }
-    json_end_object(&writer);
-    json_member_integer(&writer, "known", known);
-    json_end_object(&writer);
-    buffer_append_text(json, end);
 }

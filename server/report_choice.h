@@ -25,9 +25,4 @@ bool report_fails(const struct report_choice *choice, const struct stability_rep
 /* The same for a report, or a gradient check, that is kept. */
 bool report_findings_fail(const struct report_choice *choice, const struct report_findings *findings);
 
-/* Tells in a report in format json, as the member "baseline" at its end, how many findings the baseline of
- * the choice has, and how many it has not. Does nothing without a baseline. */
-void report_note_baseline(const struct report_choice *choice, const struct stability_report *report,
-                          struct buffer *json);
-
 #endif

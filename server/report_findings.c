@@ -85,12 +85,25 @@ void report_findings_free(struct report_findings *findings)
     *findings = (struct report_findings){0};
 }
 
-bool report_findings_have(const struct report_findings *findings, const char *fingerprint)
+bool report_findings_lack(const struct report_findings *baseline, const char *fingerprint)
 {
-    for (size_t i = 0; i < findings->count; i++) {
-        if (strcmp(findings->items[i].fingerprint, fingerprint) == 0) {
-            return true;
+    for (size_t i = 0; baseline != NULL && i < baseline->count; i++) {
+        if (strcmp(baseline->items[i].fingerprint, fingerprint) == 0) {
+            return false;
         }
     }
-    return false;
+    return true;
+}
+
+struct report_news report_findings_compare(const struct report_findings *baseline,
+                                           const struct stability_report *report)
+{
+    struct report_news news = {0};
+    for (size_t i = 0; i < report->finding_count; i++) {
+        const struct stability_finding *finding = &report->findings[i];
+        bool lacks = report_findings_lack(baseline, finding->fingerprint);
+        news.counts[finding->severity] += lacks;
+        news.total += lacks;
+    }
+    return news;
 }

@@ -26,7 +26,15 @@ bool report_findings_read(struct report_findings *findings, const char *json, si
                           struct stability_error *error);
 void report_findings_free(struct report_findings *findings);
 
-/* Whether a fingerprint is among them. */
-bool report_findings_have(const struct report_findings *findings, const char *fingerprint);
+/* Whether a fingerprint is not among those of a baseline; of none (NULL), always. */
+bool report_findings_lack(const struct report_findings *baseline, const char *fingerprint);
+
+/* How many findings of a report a baseline lacks, by severity; without one (NULL), all. */
+struct report_news {
+    int64_t counts[STABILITY_ERROR_SEVERITY + 1];
+    int64_t total;
+};
+struct report_news report_findings_compare(const struct report_findings *baseline,
+                                           const struct stability_report *report);
 
 #endif

@@ -176,9 +176,10 @@ const struct format *format_accept(const char *accept)
     return best;
 }
 
-bool report_format(const struct format *format, const struct stability_report *report, struct buffer *buffer)
+bool report_format(const struct format *format, const struct stability_report *report,
+                   const struct report_findings *baseline, struct buffer *buffer)
 {
-    format->write(report, buffer);
+    format->write(report, baseline, buffer);
     return !buffer->failed;
 }
 

@@ -3,6 +3,7 @@
 #define SERVER_OUTPUT_FORMAT_H
 
 #include "server/buffer.h"
+#include "server/report_findings.h"
 
 #include <stability/gradcheck.h>
 #include <stability/report.h>
@@ -10,8 +11,10 @@
 struct format {
     const char *name;       /* as ?format= and --format take it */
     const char *media_type; /* as Content-Type names it, parameters included */
-    /* Each appends the whole body. Allocation failures are the buffer's (`failed`). */
-    void (*write)(const struct stability_report *report, struct buffer *buffer);
+    /* Each appends the whole body. Allocation failures are the buffer's (`failed`). A diagnosis tells what is
+     * new since its baseline, where that is not NULL. */
+    void (*write)(const struct stability_report *report, const struct report_findings *baseline,
+                  struct buffer *buffer);
     void (*write_gradcheck)(const struct stability_gradcheck_report *report, struct buffer *buffer);
 };
 
@@ -28,13 +31,15 @@ const struct format *format_find(const char *name);
 const struct format *format_accept(const char *accept);
 
 /* Appends `report` to `buffer` as `format` has it. False where memory does not suffice. */
-bool report_format(const struct format *format, const struct stability_report *report, struct buffer *buffer);
+bool report_format(const struct format *format, const struct stability_report *report,
+                   const struct report_findings *baseline, struct buffer *buffer);
 bool gradcheck_format(const struct format *format, const struct stability_gradcheck_report *report,
                       struct buffer *buffer);
 
 /* The writers that the table names. */
-#define FORMAT(name, media_type, write, write_gradcheck)                      \
-    void write(const struct stability_report *report, struct buffer *buffer); \
+#define FORMAT(name, media_type, write, write_gradcheck)                                      \
+    void write(const struct stability_report *report, const struct report_findings *baseline, \
+               struct buffer *buffer);                                                        \
     void write_gradcheck(const struct stability_gradcheck_report *report, struct buffer *buffer);
 #include "server/output/formats.def"
 #undef FORMAT

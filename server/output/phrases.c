@@ -39,7 +39,8 @@ void phrase_shape(struct buffer *buffer, const struct stability_shape *shape)
     }
 }
 
-void phrase_findings(struct buffer *buffer, const struct stability_report *report)
+void phrase_findings(struct buffer *buffer, const struct stability_report *report,
+                     const struct report_findings *baseline)
 {
     const char *separator = "";
     for (enum stability_severity severity = STABILITY_ERROR_SEVERITY + 1; severity-- > STABILITY_INFO;) {
@@ -49,6 +50,9 @@ void phrase_findings(struct buffer *buffer, const struct stability_report *repor
             phrase_count(buffer, report->findings_by_severity[severity], noun);
             separator = ", ";
         }
+    }
+    if (baseline != NULL && report->finding_count > 0) {
+        buffer_format(buffer, " (%" PRId64 " new)", report_findings_compare(baseline, report).total);
     }
 }
 

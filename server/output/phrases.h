@@ -3,6 +3,7 @@
 #define SERVER_OUTPUT_PHRASES_H
 
 #include "server/json_writer.h"
+#include "server/report_findings.h"
 
 #include <stability/report.h>
 
@@ -17,8 +18,10 @@ void phrase_count(struct buffer *buffer, int64_t count, const char *noun);
 void phrase_percent(struct buffer *buffer, double fraction);
 /* "32x64", "scalar". */
 void phrase_shape(struct buffer *buffer, const struct stability_shape *shape);
-/* How many findings there are of each severity: "1 error, 2 notes"; nothing where there are none. */
-void phrase_findings(struct buffer *buffer, const struct stability_report *report);
+/* How many findings there are of each severity, and how many of them a baseline (which may be NULL) lacks:
+ * "1 error, 2 notes (1 new)"; nothing where there are none. */
+void phrase_findings(struct buffer *buffer, const struct stability_report *report,
+                     const struct report_findings *baseline);
 /* "665.5 kFLOP, 74 KiB". */
 void phrase_cost(struct buffer *buffer, const struct stability_report *report);
 /* "float32, train mode, seed 7", and thresholds that were set: ", vanishing-gradient.gradient_norm = 1e-09".

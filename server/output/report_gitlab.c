@@ -39,9 +39,10 @@ static void write_issues(const struct findings *findings, struct buffer *buffer)
     buffer_free(&text);
 }
 
-void report_gitlab(const struct stability_report *report, struct buffer *buffer)
+void report_gitlab(const struct stability_report *report, const struct report_findings *baseline,
+                   struct buffer *buffer)
 {
-    struct findings findings = findings_of(report);
+    struct findings findings = findings_of(report, baseline);
     write_issues(&findings, buffer);
 }
 

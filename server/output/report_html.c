@@ -32,7 +32,8 @@ static void write_facts(struct buffer *out, const struct stability_report *repor
     buffer_append_text(out, "</dl>\n");
 }
 
-static void write_summary(struct buffer *out, const struct stability_report *report)
+static void write_summary(struct buffer *out, const struct stability_report *report,
+                          const struct report_findings *baseline)
 {
     static const struct {
         const char *class;
@@ -43,7 +44,7 @@ static void write_summary(struct buffer *out, const struct stability_report *rep
     html_header(out, report->model, looks[report->verdict].class, looks[report->verdict].symbol,
                 stability_verdict_name(report->verdict));
     size_t start = out->length;
-    phrase_findings(out, report);
+    phrase_findings(out, report, baseline);
     buffer_append_text(out, out->length == start ? "no findings</p>\n" : "</p>\n");
     write_facts(out, report);
     buffer_append_text(out, "</header>\n");
@@ -78,11 +79,12 @@ static void phrase_footer(struct buffer *out, const void *report)
     phrase_engine(out, report);
 }
 
-void report_html(const struct stability_report *report, struct buffer *buffer)
+void report_html(const struct stability_report *report, const struct report_findings *baseline,
+                 struct buffer *buffer)
 {
-    struct findings findings = findings_of(report);
+    struct findings findings = findings_of(report, baseline);
     html_page_begin(buffer, report->model, stability_verdict_name(report->verdict));
-    write_summary(buffer, report);
+    write_summary(buffer, report, baseline);
     html_findings(buffer, &findings);
     if (report->layer_count > 0) {
         write_charts(buffer, report);

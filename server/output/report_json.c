@@ -196,6 +196,17 @@ static void write_finding(struct json_writer *json, const struct stability_findi
     json_end_object(json);
 }
 
+static void member_severities(struct json_writer *json, const char *key,
+                              const int64_t counts[STABILITY_ERROR_SEVERITY + 1])
+{
+    json_key(json, key);
+    json_begin_object(json);
+    for (enum stability_severity severity = STABILITY_ERROR_SEVERITY + 1; severity-- > STABILITY_INFO;) {
+        json_member_integer(json, stability_severity_name(severity), counts[severity]);
+    }
+    json_end_object(json);
+}
+
 static void member_summary(struct json_writer *json, const struct stability_report *report)
 {
     json_key(json, "summary");
@@ -207,12 +218,18 @@ static void member_summary(struct json_writer *json, const struct stability_repo
     json_member_integer(json, "batch_size", report->batch_size);
     json_member_integer(json, "flops", report->flops);
     json_member_integer(json, "planned_bytes", report->planned_bytes);
-    json_key(json, "findings");
-    json_begin_object(json);
-    for (enum stability_severity severity = STABILITY_ERROR_SEVERITY + 1; severity-- > STABILITY_INFO;) {
-        json_member_integer(json, stability_severity_name(severity), report->findings_by_severity[severity]);
-    }
+    member_severities(json, "findings", report->findings_by_severity);
     json_end_object(json);
+}
+
+static void member_baseline(struct json_writer *json, const struct stability_report *report,
+                            const struct report_findings *baseline)
+{
+    struct report_news news = report_findings_compare(baseline, report);
+    json_key(json, "baseline");
+    json_begin_object(json);
+    member_severities(json, "new", news.counts);
+    json_member_integer(json, "known", (int64_t)report->finding_count - news.total);
     json_end_object(json);
 }
 
@@ -255,7 +272,8 @@ static void write_analyses(struct json_writer *json, const struct stability_repo
     result_write_json(json, report->analyses != NULL ? report->analyses : &none);
 }
 
-void report_json(const struct stability_report *report, struct buffer *buffer)
+void report_json(const struct stability_report *report, const struct report_findings *baseline,
+                 struct buffer *buffer)
 {
     struct json_writer json = {.buffer = buffer};
     json_begin_object(&json);
@@ -287,6 +305,9 @@ void report_json(const struct stability_report *report, struct buffer *buffer)
     json_key(&json, "analyses");
     write_analyses(&json, report);
     member_engine(&json, report);
+    if (baseline != NULL) {
+        member_baseline(&json, report, baseline);
+    }
     json_end_object(&json);
     buffer_append(buffer, "\n", 1);
 }

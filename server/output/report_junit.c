@@ -1,6 +1,6 @@
 /* JUnit's XML, as Jenkins, GitLab and GitHub's actions read it. Every layer is a test case, and every rule;
- * of a gradient check every parameter. Findings that are severe enough are failures of their rule and of what
- * they name; all others stand in the test case's system-out. */
+ * of a gradient check every parameter. Findings that are severe enough, and that no baseline has, are
+ * failures of their rule and of what they name; all others stand in the test case's system-out. */
 #include "server/output/escape.h"
 #include "server/output/format.h"
 #include "server/output/gradcheck.h"
@@ -57,18 +57,36 @@ static const size_t *select_findings(struct document *document, const struct sui
     return (const size_t *)(const void *)document->indices.data;
 }
 
-static bool is_failure(const struct document *document, size_t finding)
+static bool is_known(const struct document *document, size_t finding)
 {
-    return document->findings->items[finding].severity >= document->findings->failing;
+    return !report_findings_lack(document->findings->baseline,
+                                 document->findings->items[finding].fingerprint);
 }
 
+static bool is_failure(const struct document *document, size_t finding)
+{
+    return document->findings->items[finding].severity >= document->findings->failing &&
+           !is_known(document, finding);
+}
+
+/* How many of a test case's findings are failures. */
+static size_t count_failing(const struct document *document, const size_t *findings, size_t count)
+{
+    size_t failing = 0;
+    for (size_t i = 0; i < count; i++) {
+        failing += is_failure(document, findings[i]);
+    }
+    return failing;
+}
+
+/* How many of a suite's test cases fail. */
 static size_t count_failures(struct document *document, const struct suite *suite)
 {
     size_t failures = 0;
     for (size_t i = 0; i < suite->count; i++) {
         size_t count;
         const size_t *findings = select_findings(document, suite, i, &count);
-        failures += count > 0 && is_failure(document, findings[0]);
+        failures += count_failing(document, findings, count) > 0;
     }
     return failures;
 }
@@ -78,7 +96,8 @@ static void print_finding(struct document *document, const struct suite *suite, 
 {
     const struct stability_finding *finding = &document->findings->items[index];
     struct buffer *out = document->out;
-    buffer_format(out, "%s: %s: ", stability_severity_name(finding->severity), finding->rule);
+    buffer_format(out, "%s%s: %s: ", is_known(document, index) ? "known " : "",
+                  stability_severity_name(finding->severity), finding->rule);
     size_t start = out->length;
     phrase_sentence(out, finding->message);
     if (suite->detailed && finding->cause != NULL) {
@@ -93,10 +112,25 @@ static void print_finding(struct document *document, const struct suite *suite, 
     buffer_append_text(out, "\n");
 }
 
+/* Those of a test case's findings that are failures, or those that are not. */
+static void print_findings(struct document *document, const struct suite *suite, const size_t *findings,
+                           size_t count, bool failures)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (is_failure(document, findings[i]) == failures) {
+            print_finding(document, suite, findings[i]);
+        }
+    }
+}
+
 static void write_failure(struct document *document, const struct suite *suite, const size_t *findings,
                           size_t count)
 {
-    const struct stability_finding *first = &document->findings->items[findings[0]];
+    size_t worst = 0;
+    while (!is_failure(document, findings[worst])) {
+        worst++;
+    }
+    const struct stability_finding *first = &document->findings->items[findings[worst]];
     buffer_append_text(document->out, "<failure message=\"");
     size_t start = document->out->length;
     phrase_sentence(document->out, first->message);
@@ -104,9 +138,7 @@ static void write_failure(struct document *document, const struct suite *suite, 
     buffer_append_text(document->out, "\"");
     append_attribute(document, "type", first->rule);
     buffer_append_text(document->out, ">");
-    for (size_t i = 0; i < count; i++) {
-        print_finding(document, suite, findings[i]);
-    }
+    print_findings(document, suite, findings, count, true);
     buffer_append_text(document->out, "</failure>\n");
 }
 
@@ -114,10 +146,7 @@ static void write_test(struct document *document, const struct suite *suite, siz
 {
     size_t count;
     const size_t *findings = select_findings(document, suite, index, &count);
-    size_t failures = 0;
-    while (failures < count && is_failure(document, findings[failures])) {
-        failures++;
-    }
+    size_t failures = count_failing(document, findings, count);
     buffer_append_text(document->out, "<testcase classname=\"");
     escape_text(document->out, ESCAPE_MARKUP, model_name(document));
     buffer_format(document->out, ".%s\"", suite->name);
@@ -128,13 +157,11 @@ static void write_test(struct document *document, const struct suite *suite, siz
     }
     buffer_append_text(document->out, ">\n");
     if (failures > 0) {
-        write_failure(document, suite, findings, failures);
+        write_failure(document, suite, findings, count);
     }
     if (failures < count) {
         buffer_append_text(document->out, "<system-out>");
-        for (size_t i = failures; i < count; i++) {
-            print_finding(document, suite, findings[i]);
-        }
+        print_findings(document, suite, findings, count, false);
         buffer_append_text(document->out, "</system-out>\n");
     }
     buffer_append_text(document->out, "</testcase>\n");
@@ -241,13 +268,14 @@ static void phrase_versions(struct buffer *buffer, const void *report)
     phrase_engine(buffer, report);
 }
 
-void report_junit(const struct stability_report *report, struct buffer *buffer)
+void report_junit(const struct stability_report *report, const struct report_findings *baseline,
+                  struct buffer *buffer)
 {
     static const struct property properties[PROPERTIES] = {{"verdict", phrase_verdict},
                                                            {"loss", phrase_loss},
                                                            {"gradient_norm", phrase_gradient_norm},
                                                            {"engine", phrase_versions}};
-    struct findings findings = findings_of(report);
+    struct findings findings = findings_of(report, baseline);
     const struct suite suites[] = {
         {"layers", report->layer_count, layer_name, select_layer, false},
         {"rules", findings.rule_count, rule_name, select_rule, true},

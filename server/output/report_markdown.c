@@ -20,7 +20,8 @@
 #define RESULTS_END ((size_t)700 * 1024)
 #define LAYERS_END ((size_t)900 * 1024)
 
-static void write_summary(struct buffer *out, const struct stability_report *report)
+static void write_summary(struct buffer *out, const struct stability_report *report,
+                          const struct report_findings *baseline)
 {
     static const char *const symbols[] = {
         [STABILITY_STABLE] = "✅", [STABILITY_WARN] = "⚠️", [STABILITY_UNSTABLE] = "❌"};
@@ -29,7 +30,7 @@ static void write_summary(struct buffer *out, const struct stability_report *rep
     buffer_format(out, ": %s\n\n", stability_verdict_name(report->verdict));
 
     size_t start = out->length;
-    phrase_findings(out, report);
+    phrase_findings(out, report, baseline);
     buffer_append_text(out, out->length == start ? "No findings.\n\n" : ".\n\n");
 
     buffer_append_text(out, "| Loss | Gradient norm | Parameters | Batch | Cost | Engine |\n"
@@ -106,10 +107,11 @@ static void write_layers(struct buffer *out, const struct stability_report *repo
     buffer_free(&references.storage);
 }
 
-void report_markdown(const struct stability_report *report, struct buffer *buffer)
+void report_markdown(const struct stability_report *report, const struct report_findings *baseline,
+                     struct buffer *buffer)
 {
-    write_summary(buffer, report);
-    struct findings findings = findings_of(report);
+    write_summary(buffer, report, baseline);
+    struct findings findings = findings_of(report, baseline);
     markdown_findings(buffer, &findings, FINDINGS_END);
     markdown_results(buffer, report, RESULTS_END);
     write_layers(buffer, report);

@@ -209,6 +209,11 @@ static void write_result(struct log *log, const struct findings *findings, size_
     member_message(log, "message");
     member_locations(json, finding);
     member_fingerprints(log, finding);
+    if (findings->baseline != NULL) {
+        json_member_text(json, "baselineState",
+                         report_findings_lack(findings->baseline, finding->fingerprint) ? "new"
+                                                                                        : "unchanged");
+    }
     json_key(json, "properties");
     json_begin_object(json);
     json_key(json, "evidence");
@@ -292,9 +297,10 @@ static void write_log(const struct findings *findings, struct buffer *buffer)
     buffer_free(&log.text);
 }
 
-void report_sarif(const struct stability_report *report, struct buffer *buffer)
+void report_sarif(const struct stability_report *report, const struct report_findings *baseline,
+                  struct buffer *buffer)
 {
-    struct findings findings = findings_of(report);
+    struct findings findings = findings_of(report, baseline);
     write_log(&findings, buffer);
 }
 

@@ -17,6 +17,7 @@
 struct page {
     struct buffer *out;
     struct buffer line;
+    const struct report_findings *baseline; /* NULL: none */
 };
 
 /* Prints what stands in `line`, wrapped, after `column` columns that are printed already. */
@@ -41,7 +42,7 @@ static void print_verdict(struct page *page, const struct stability_report *repo
     size_t length = page->line.length;
     buffer_append_text(&page->line, ": ");
     size_t start = page->line.length;
-    phrase_findings(&page->line, report);
+    phrase_findings(&page->line, report, page->baseline);
     buffer_truncate(&page->line, page->line.length > start ? page->line.length : length);
     print_labelled(page, "verdict");
 }
@@ -113,7 +114,9 @@ static void print_finding(struct page *page, const struct stability_report *repo
     buffer_append(page->out, "  ", 2);
     size_t indent = page->out->length - start;
 
-    buffer_format(&page->line, "%s: %s", stability_severity_name(finding->severity), finding->rule);
+    bool known = !report_findings_lack(page->baseline, finding->fingerprint);
+    buffer_format(&page->line, "%s%s: %s", known ? "known " : "", stability_severity_name(finding->severity),
+                  finding->rule);
     append_layers(&page->line, finding);
     print_line(page, indent, indent);
 
@@ -138,9 +141,10 @@ static void print_finding(struct page *page, const struct stability_report *repo
     }
 }
 
-void report_text(const struct stability_report *report, struct buffer *buffer)
+void report_text(const struct stability_report *report, const struct report_findings *baseline,
+                 struct buffer *buffer)
 {
-    struct page page = {.out = buffer};
+    struct page page = {.out = buffer, .baseline = baseline};
     print_summary(&page, report);
     buffer_append(buffer, "\n", 1);
     text_layers(buffer, report);

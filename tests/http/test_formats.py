@@ -20,6 +20,24 @@ HOSTILE = ["<script>alert(1)</script>", "it's \"quoted\" & &amp; ]]> --> <!--", 
            "\U0001F600\U0001D49C" * 64]
 # What no reader shows as it is; only SARIF's logical locations keep names to the letter.
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e\ufffe]")
+LEVELS = {"none", "note", "warning", "error"}
+# What the schema of SARIF 2.1.0 (OASIS, errata 01) says of the members that are written: it allows no others but in properties, and
+# requires those with an exclamation mark. All reports of the examples were checked with that schema itself.
+MESSAGE = {"!text": str}
+SARIF = {
+    "$schema": str, "!version": {"2.1.0"}, "!runs": [{
+        "!tool": {"!driver": {"!name": str, "semanticVersion": str, "rules": [{
+            "!id": str, "shortDescription": MESSAGE, "fullDescription": MESSAGE, "help": {"!text": str, "markdown": str},
+            "defaultConfiguration": {"level": LEVELS}, "properties": dict}]}},
+        "automationDetails": {"id": str},
+        "invocations": [{"!executionSuccessful": bool, "toolExecutionNotifications": [{"level": LEVELS, "!message": MESSAGE}]}],
+        "results": [{
+            "ruleId": str, "ruleIndex": int, "level": LEVELS, "!message": MESSAGE,
+            "locations": [{
+                "physicalLocation": {"artifactLocation": {"uri": str}, "region": {"startLine": int}},
+                "logicalLocations": [{"name": str, "fullyQualifiedName": str, "kind": str}]}],
+            "partialFingerprints": {"stabilityd/v1": str, "primaryLocationLineHash": str},
+            "baselineState": {"new", "unchanged", "updated", "absent"}, "properties": dict}]}]}
 SEVERITIES = {"error": ("error", "critical"), "warning": ("warning", "major"), "info": ("note", "info")}
 
 
@@ -89,9 +107,27 @@ def check_junit(text, report):
     assert root.get("failures") == str(failures) and len(layers) < int(root.get("tests"))
 
 
+def check_schema(value, schema, path=""):
+    """Whether a value has the members, and each of them the values, that a schema like SARIF allows."""
+    if isinstance(schema, type):
+        assert isinstance(value, schema), path
+    elif isinstance(schema, set):
+        assert value in schema, path
+    elif isinstance(schema, list):
+        assert isinstance(value, list), path
+        for index, element in enumerate(value):
+            check_schema(element, schema[0], f"{path}/{index}")
+    else:
+        members = {key.lstrip("!"): inner for key, inner in schema.items()}
+        assert set(value) <= set(members) and {key[1:] for key in schema if key.startswith("!")} <= set(value), (path, set(value))
+        for key, inner in value.items():
+            check_schema(inner, members[key], f"{path}/{key}")
+
+
 def check_sarif(text, report):
     log = json.loads(text)
-    assert log["version"] == "2.1.0" and len(log["runs"]) == 1
+    check_schema(log, SARIF)
+    assert len(log["runs"]) == 1
     run = log["runs"][0]
     rules = run["tool"]["driver"]["rules"]
     for result, finding in zip(run["results"], report["findings"], strict=True):
@@ -139,7 +175,7 @@ def check_gradients_junit(text, report):
 
 def check_gradients_sarif(text, report):
     log = json.loads(text)
-    assert log["version"] == "2.1.0" and len(log["runs"]) == 1
+    check_schema(log, SARIF)
     run = log["runs"][0]
     layers = {parameter["fingerprint"]: parameter["name"].rpartition(".")[0] for parameter in failing(report)}
     assert len(layers) == len(run["results"]) == len(failing(report))

@@ -154,7 +154,9 @@ def test_baseline():
             assert told["new"][severity] == sum(finding["severity"] == severity for finding in new), told
         assert told["known"] == len(worse.json()["findings"]) - len(new), told
         text = server.request("POST", DIAGNOSE + query + "&format=text", sigmoids(30))
-        assert text.status == 200 and text.body == server.request("POST", DIAGNOSE + "?format=text", sigmoids(30)).body
+        assert text.status == 200 and b" (0 new)\n" in text.body and b"known error: vanishing-gradient" in text.body
+        junit = server.request("POST", DIAGNOSE + query + "&format=junit", sigmoids(30))
+        assert junit.status == 200 and b"<failure" not in junit.body
         both, saved = save(server, sigmoids(40), query=f"&baseline={report}")
         assert server.request("GET", "/v1/reports/" + saved).body == both.body
         for unknown in NO_REPORT, "x":

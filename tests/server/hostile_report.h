@@ -81,7 +81,7 @@ static const struct stability_report empty_report = {
 static inline struct buffer write_report(const char *format, const struct stability_report *report)
 {
     struct buffer buffer = {0};
-    assert_true(report_format(format_find(format), report, &buffer));
+    assert_true(report_format(format_find(format), report, NULL, &buffer));
     assert_int_equal(strlen(buffer.data), buffer.length);
     return buffer;
 }
@@ -154,7 +154,7 @@ static inline void check_allocation_failures(const char *format, const struct st
     for (;; failure++) {
         struct buffer buffer = {0};
         reallocations_before_failure = failure;
-        bool written = report_format(format_find(format), report, &buffer);
+        bool written = report_format(format_find(format), report, NULL, &buffer);
         bool all_succeeded = reallocations_before_failure >= 0;
         reallocations_before_failure = -1;
         assert_int_equal(written, all_succeeded);

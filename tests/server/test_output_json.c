@@ -91,7 +91,7 @@ static void writes_the_contract_to_the_byte(void **unused)
 {
     (void)unused;
     struct buffer buffer = {0};
-    assert_true(report_format(format_find("json"), &sample_report, &buffer));
+    assert_true(report_format(format_find("json"), &sample_report, NULL, &buffer));
     assert_string_equal(buffer.data, sample_json);
     assert_int_equal(buffer.length, sizeof sample_json - 1);
     buffer_free(&buffer);
@@ -107,7 +107,7 @@ static void writes_an_empty_report(void **unused)
                                                   .blas = "OpenBLAS",
                                                   .blas_threads = 2};
     struct buffer buffer = {0};
-    assert_true(report_format(format_find("json"), &empty, &buffer));
+    assert_true(report_format(format_find("json"), &empty, NULL, &buffer));
     assert_string_equal(
         buffer.data,
         "{\"verdict\":\"stable\",\"summary\":{\"model\":null,\"loss\":\"NaN\",\"gradient_norm\":0,"
@@ -125,7 +125,7 @@ static void reads_back(void **unused)
     struct stability_report report = sample_report;
     report.seed = 7;
     struct buffer buffer = {0};
-    assert_true(report_format(format_find("json"), &report, &buffer));
+    assert_true(report_format(format_find("json"), &report, NULL, &buffer));
     json_error_t error;
     json_t *parsed = json_loads(buffer.data, JSON_REJECT_DUPLICATES, &error);
     assert_non_null(parsed);
@@ -149,7 +149,7 @@ static void fails_when_memory_ends(void **unused)
     for (;; failure++) {
         struct buffer buffer = {0};
         reallocations_before_failure = failure;
-        bool written = report_format(format_find("json"), &sample_report, &buffer);
+        bool written = report_format(format_find("json"), &sample_report, NULL, &buffer);
         assert_true(written == !buffer.failed);
         buffer_free(&buffer);
         if (written) {

@@ -61,7 +61,7 @@ static void check_lines(const struct buffer *buffer)
 static struct buffer write_text(const struct stability_report *report)
 {
     struct buffer buffer = {0};
-    assert_true(report_format(format_find("text"), report, &buffer));
+    assert_true(report_format(format_find("text"), report, NULL, &buffer));
     check_lines(&buffer);
     return buffer;
 }
@@ -253,7 +253,7 @@ static void fails_when_memory_ends(void **unused)
     for (;; failure++) {
         struct buffer buffer = {0};
         reallocations_before_failure = failure;
-        bool written = report_format(format_find("text"), &sample_report, &buffer);
+        bool written = report_format(format_find("text"), &sample_report, NULL, &buffer);
         bool all_succeeded = reallocations_before_failure >= 0;
         reallocations_before_failure = -1;
         assert_int_equal(written, all_succeeded);
