@@ -118,8 +118,8 @@ static void reads_findings(void **unused)
     assert_int_equal(findings.count, 2);
     assert_int_equal(findings.items[0].severity, STABILITY_ERROR_SEVERITY);
     assert_int_equal(findings.items[1].severity, STABILITY_INFO);
-    assert_true(report_findings_have(&findings, "0000000000000002"));
-    assert_false(report_findings_have(&findings, "0000000000000003"));
+    assert_false(report_findings_lack(&findings, "0000000000000002"));
+    assert_true(report_findings_lack(&findings, "0000000000000003"));
     assert_false(findings.gradcheck);
     report_findings_free(&findings);
 }
