@@ -19,16 +19,18 @@ enum config_command {
 struct config {
     const char *bind;
     int64_t port;
-    int64_t threads;    /* 0 until config_finish: the CPU quota */
-    int64_t memory;     /* bytes; 0 until config_finish: three quarters of the machine's */
-    int64_t max_body;   /* bytes */
-    double grace;       /* seconds that work may take to finish after SIGTERM */
-    double timeout;     /* seconds, for the body to arrive, and again for the work */
-    const char *store;  /* a URL */
-    int64_t job_queue;  /* jobs that may be queued */
-    double job_timeout; /* seconds, for the work of a job */
-    double job_lease;   /* seconds after which a job whose process is silent is begun again */
-    double job_keep;    /* seconds that an ended job is kept */
+    int64_t threads;      /* 0 until config_finish: the CPU quota */
+    int64_t memory;       /* bytes; 0 until config_finish: three quarters of the machine's */
+    int64_t max_body;     /* bytes */
+    double grace;         /* seconds that work may take to finish after SIGTERM */
+    double timeout;       /* seconds, for the body to arrive, and again for the work */
+    const char *store;    /* a URL */
+    int64_t job_queue;    /* jobs that may be queued */
+    double job_timeout;   /* seconds, for the work of a job */
+    double job_lease;     /* seconds after which a job whose process is silent is begun again */
+    double job_keep;      /* seconds that an ended job is kept */
+    double report_keep;   /* seconds that a saved report is kept after it was saved, or was a baseline */
+    int64_t report_limit; /* saved reports of one client */
     bool insecure;
     const char *tokens;   /* a file; NULL: everybody is let in */
     int64_t rate;         /* requests a minute of one address; 0: any number */

@@ -42,19 +42,28 @@ bool report_choose_fail_on(struct report_choice *choice, const char *name, struc
                           "fail_on must be error, warning or info, not '%s'", name);
 }
 
+/* Whether there are findings whose severity fails. */
+static bool fail_by(const struct report_choice *choice, const struct report_news *news)
+{
+    int64_t count = 0;
+    for (int severity = (int)choice->fail_on; severity <= STABILITY_ERROR_SEVERITY; severity++) {
+        count += news->counts[severity];
+    }
+    return choice->gated && count > 0;
+}
+
 bool report_fails(const struct report_choice *choice, const struct stability_report *report)
 {
     struct report_news news = report_findings_compare(choice->baseline, report);
-    int64_t count = 0;
-    for (int severity = (int)choice->fail_on; severity <= STABILITY_ERROR_SEVERITY; severity++) {
-        count += news.counts[severity];
-    }
-    return choice->gated && count > 0;
+    return fail_by(choice, &news);
 }
 
 bool report_findings_fail(const struct report_choice *choice, const struct report_findings *findings)
 {
     bool fails = findings->failed;
+    if (choice->compared && findings->compared) {
+        return fail_by(choice, &findings->news);
+    }
     for (size_t i = 0; i < findings->count; i++) {
         const struct report_finding *finding = &findings->items[i];
         fails = fails || (finding->severity >= choice->fail_on &&

@@ -14,6 +14,7 @@ struct report_choice {
     bool gated;                  /* findings of `fail_on` or more severe ones fail */
     enum stability_severity fail_on;
     const struct report_findings *baseline; /* findings that it has do not fail; NULL: none */
+    bool compared; /* nor do those of a kept report that were known when it was made, by its own baseline */
 };
 
 /* Read a format's or a severity's name. False with a message that names the known ones. */

@@ -45,6 +45,16 @@ static bool read_findings(struct report_findings *findings, const json_t *given,
     return true;
 }
 
+static void read_comparison(struct report_findings *findings, const json_t *given)
+{
+    findings->compared = given != NULL;
+    for (int i = STABILITY_INFO; i <= STABILITY_ERROR_SEVERITY; i++) {
+        const char *name = stability_severity_name((enum stability_severity)i);
+        findings->news.counts[i] = json_integer_value(json_object_get(json_object_get(given, "new"), name));
+        findings->news.total += findings->news.counts[i];
+    }
+}
+
 static bool read_report(struct report_findings *findings, const json_t *report, struct stability_error *error)
 {
     const char *verdict = json_string_value(json_object_get(report, "verdict"));
@@ -58,6 +68,7 @@ static bool read_report(struct report_findings *findings, const json_t *report, 
         return stability_fail(error, STABILITY_ERROR_INVALID_VALUE, NULL,
                               "it is not a report in format json: it has no verdict and findings");
     }
+    read_comparison(findings, json_object_get(report, "baseline"));
     return read_findings(findings, given, error);
 }
 

@@ -84,6 +84,7 @@ void *exchange_open(void *closure, const char *target, struct MHD_Connection *ha
     exchange->target_length = strlen(target);
     exchange->request.service = server->service;
     exchange->request.id = exchange->id;
+    exchange->request.client = exchange->token;
     exchange->body.memory = &server->service->memory;
     metrics_add_in_progress(server->service->metrics, 1);
     exchange->parsed = http_target_new(target, &exchange->error);

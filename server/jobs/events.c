@@ -98,7 +98,7 @@ static bool tell(struct jobs *jobs, struct follower *follower)
     struct job_view view;
     struct stability_error error = {0};
     bool found;
-    if (!store_find_job(jobs->service->store, follower->id, &view, &found, &error)) {
+    if (!store_find_job(jobs->service->store, NULL, follower->id, &view, &found, &error)) {
         return send_heartbeat(follower);
     }
     if (!found) {

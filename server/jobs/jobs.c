@@ -12,7 +12,7 @@
 
 #define TICK_SECONDS 1.0      /* between looks at the store: for jobs of others, and at one's own leases */
 #define FOLLOWED_SECONDS 0.25 /* the same, while clients follow jobs */
-#define SWEEP_SECONDS 60.0    /* between removals of jobs that are kept no longer */
+#define SWEEP_SECONDS 60.0    /* between removals of jobs and reports that are kept no longer */
 
 static struct timespec moment_in(double seconds)
 {
@@ -145,9 +145,11 @@ static void keep(struct jobs *jobs, struct rounds *rounds)
         }
         jobs_wake(jobs);
     }
-    if (now >= rounds->swept + fmin(SWEEP_SECONDS, service->config->job_keep / 2)) {
+    double shortest = fmin(service->config->job_keep, service->config->report_keep);
+    if (now >= rounds->swept + fmin(SWEEP_SECONDS, shortest / 2)) {
         rounds->swept = now;
         store_sweep(service->store, service->config->job_keep, &ignored);
+        store_sweep_reports(service->store, service->config->report_keep, &ignored);
     }
     events_tell(jobs);
 }

@@ -68,12 +68,14 @@ static bool tell_store(struct worker *worker, const struct job_claim *claim,
 {
     const struct report_record record = {
         .id = claim->id,
+        .client = claim->client,
         .name = outcome->name.data,
         .kind = outcome->kind,
         .model = outcome->model.data,
         .verdict = outcome->verdict,
         .report = outcome->result.data,
         .length = outcome->result.length,
+        .limit = worker->jobs->service->config->report_limit,
     };
     struct job_progress progress = {0};
     const struct job_end end = {

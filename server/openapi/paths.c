@@ -76,7 +76,7 @@ static const struct {
     {409, ROUTE_STORE | ROUTE_SAVE, "In conflict with the state of a job, or with an earlier use of its key"},
     {413, 0, "The body or the model is over a limit"},
     {415, ROUTE_BODY, "The media type or encoding is not supported"},
-    {422, ROUTE_BODY, "Well-formed, but impossible"},
+    {422, ROUTE_BODY | ROUTE_BASELINE, "Well-formed, but impossible"},
     {429, 0, "Too many requests; Retry-After says when to come again"},
     {500, 0, "The server failed"},
     {503, 0, "The queue is full, memory is short, or the server drains; Retry-After says when to come again"},
@@ -227,6 +227,16 @@ static void write_report(struct json_writer *json, const struct route *route, in
     end_response(json);
 }
 
+static bool has_answer(const struct route *route)
+{
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        if (strcmp(answers[i].path, route->path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_success(struct json_writer *json, const struct route *route)
 {
     if (route->traits & ROUTE_REPORT) {
@@ -234,13 +244,15 @@ static void write_success(struct json_writer *json, const struct route *route)
         write_report(json, route, 412, "The report, which fails by fail_on");
         return;
     }
-    begin_response(json, 200, route->documentation);
-    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
-        if (strcmp(answers[i].path, route->path) == 0) {
-            write_content(json, answers[i].media_type, answers[i].schema);
+    if (has_answer(route)) {
+        begin_response(json, 200, route->documentation);
+        for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+            if (strcmp(answers[i].path, route->path) == 0) {
+                write_content(json, answers[i].media_type, answers[i].schema);
+            }
         }
+        end_response(json);
     }
-    end_response(json);
     if (strcmp(route->method, "DELETE") == 0) {
         json_key(json, "204");
         json_begin_object(json);

@@ -49,12 +49,14 @@ static bool save(const struct http_request *request, enum input_purpose purpose,
     char id[STORE_ID_SIZE];
     const struct report_record record = {
         .id = id,
+        .client = request->client,
         .name = request->save,
         .kind = diagnose_kind(purpose),
         .model = diagnosis->model.data,
         .verdict = diagnosis->verdict,
         .report = diagnosis->bundle.data,
         .length = diagnosis->bundle.length,
+        .limit = request->service->config->report_limit,
     };
     if (request->save == NULL) {
         return true;

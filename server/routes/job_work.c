@@ -75,6 +75,7 @@ void job_work(struct service *service, struct job_task *task, struct job_outcome
     struct held_bytes held = {.memory = &service->memory};
     struct http_request request = {
         .service = service,
+        .client = claim->client,
         .boundary = claim->boundary.length > 0 ? claim->boundary.data : NULL,
         .deadline = task->deadline,
         .wanted = task->wanted,

@@ -16,7 +16,7 @@ static bool find_job(const struct http_request *request, struct job_view *view, 
     struct service *service = request->service;
     *view = (struct job_view){0};
     if (store_is_id(request->resource) &&
-        !store_find_job(service->store, request->resource, view, &found, error)) {
+        !store_find_job(service->store, request->client, request->resource, view, &found, error)) {
         return false;
     }
     if (found && view->state == JOB_RUNNING) {
@@ -83,6 +83,7 @@ static bool add_job(const struct http_request *request, char id[STORE_ID_SIZE], 
     char digest[STORE_DIGEST_SIZE];
     const struct job_request job = {
         .id = fresh,
+        .client = request->client,
         .target = request->target,
         .boundary = request->boundary == NULL ? "" : request->boundary,
         .encoding = (int)request->encoding,
@@ -117,7 +118,7 @@ void route_submit(const struct http_request *request, struct http_response *resp
     char id[STORE_ID_SIZE];
     bool found = false;
     if (!check_baseline(request, &error) || !add_job(request, id, &error) ||
-        !store_find_job(request->service->store, id, &view, &found, &error)) {
+        !store_find_job(request->service->store, request->client, id, &view, &found, &error)) {
         kept_fail(request, &error, response);
         return;
     }
@@ -213,9 +214,8 @@ static bool complete_choice(const struct buffer *target_text, struct http_reques
         request->choice.gated = original.choice.gated;
         request->choice.fail_on = original.choice.fail_on;
     }
-    if (request->baseline == NULL) {
-        request->baseline = original.baseline;
-    }
+    /* The baseline of the job's own query may be gone by now; the report says what it had. */
+    request->choice.compared = request->baseline == NULL && original.baseline != NULL;
     return true;
 }
 

@@ -24,6 +24,14 @@ static bool read_findings(const struct buffer *bundle, struct report_findings *f
     return done;
 }
 
+/* A baseline stays as long as it is used. Where that cannot be noted, the store has said so in the log, and
+ * the report was read all the same. */
+static void note_use(const struct http_request *request)
+{
+    struct stability_error ignored = {0};
+    store_use_report(request->service->store, request->baseline, &ignored);
+}
+
 bool kept_baseline(const struct http_request *request, struct report_findings *findings,
                    struct report_choice *choice, struct stability_error *error)
 {
@@ -32,7 +40,8 @@ bool kept_baseline(const struct http_request *request, struct report_findings *f
     if (request->baseline == NULL) {
         return true;
     }
-    bool done = store_find_report(request->service->store, request->baseline, &bundle, &found, error);
+    bool done = store_find_report(request->service->store, request->client, request->baseline, &bundle,
+                                  &found, error);
     if (done && !found) {
         done = stability_fail(error, STABILITY_ERROR_UNKNOWN_BASELINE, NULL, "there is no saved report '%s'",
                               request->baseline);
@@ -43,7 +52,10 @@ bool kept_baseline(const struct http_request *request, struct report_findings *f
                               "the saved report '%s' is of a gradient check, which has no findings",
                               request->baseline);
     }
-    choice->baseline = done ? findings : NULL;
+    if (done) {
+        choice->baseline = findings;
+        note_use(request);
+    }
     buffer_free(&bundle);
     return done;
 }

@@ -39,6 +39,7 @@ static void write_entry(void *context, const struct report_view *report)
 static bool write_list(const struct http_request *request, struct buffer *body, struct stability_error *error)
 {
     struct report_query query = request->listing;
+    query.client = request->client;
     struct page page = {
         .json = {.buffer = body},
         .limit = query.limit > 0 ? query.limit : DEFAULT_LISTED,
@@ -65,16 +66,21 @@ void route_reports(const struct http_request *request, struct http_response *res
     }
 }
 
+static bool fail_missing(const struct http_request *request, struct stability_error *error)
+{
+    return stability_fail(error, STABILITY_ERROR_NOT_FOUND, NULL, "there is no saved report '%s'",
+                          request->resource);
+}
+
 static bool find_report(const struct http_request *request, struct buffer *bundle,
                         struct stability_error *error)
 {
     bool found = false;
-    if (store_is_id(request->resource) &&
-        !store_find_report(request->service->store, request->resource, bundle, &found, error)) {
+    if (store_is_id(request->resource) && !store_find_report(request->service->store, request->client,
+                                                             request->resource, bundle, &found, error)) {
         return false;
     }
-    return found || stability_fail(error, STABILITY_ERROR_NOT_FOUND, NULL, "there is no saved report '%s'",
-                                   request->resource);
+    return found || fail_missing(request, error);
 }
 
 void route_report(const struct http_request *request, struct http_response *response)
@@ -90,4 +96,18 @@ void route_report(const struct http_request *request, struct http_response *resp
     }
     report_findings_free(&baseline);
     buffer_free(&bundle);
+}
+
+void route_report_delete(const struct http_request *request, struct http_response *response)
+{
+    struct stability_error error = {0};
+    struct store *store = request->service->store;
+    bool found = false;
+    bool done = !store_is_id(request->resource) ||
+                store_delete_report(store, request->client, request->resource, &found, &error);
+    if (done && (found || fail_missing(request, &error))) {
+        response->status = 204;
+    } else {
+        kept_fail(request, &error, response);
+    }
 }

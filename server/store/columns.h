@@ -8,6 +8,8 @@
 void column_bytes(const struct store_value *column, struct buffer *target);
 /* Copies a text, cut off where it does not fit. */
 void column_text(const struct store_value *column, char *target, size_t size);
+/* For a statement whose `context` is a bool: there was a row. */
+void row_note(void *context, const struct store_value *columns);
 /* False with OUT_OF_MEMORY where the buffer could not take what it got. */
 bool columns_complete(const struct buffer *buffer, struct stability_error *error);
 

@@ -21,13 +21,6 @@ static enum job_state read_state(const struct store_value *column)
     return state;
 }
 
-/* A row was found. */
-static void note(void *context, const struct store_value *columns)
-{
-    (void)columns;
-    *(bool *)context = true;
-}
-
 /* What adding a job came to. */
 struct addition {
     const struct job_request *request;
@@ -53,11 +46,13 @@ static bool find_present(struct store *store, struct store_session *session, str
                          struct stability_error *error)
 {
     const struct store_value parameters[] = {store_text(addition->request->key),
-                                             store_text(addition->request->id)};
+                                             store_text(addition->request->id),
+                                             store_text(addition->request->client)};
     const struct store_statement select = {
-        .sql = "SELECT id, digest FROM stability_jobs WHERE idempotency_key = $1 OR id = $2",
+        .sql = "SELECT id, digest FROM stability_jobs"
+               " WHERE (client = $3 AND idempotency_key = $1) OR id = $2",
         .parameters = parameters,
-        .count = 2,
+        .count = 3,
         .row = read_present,
         .context = addition,
     };
@@ -74,17 +69,18 @@ static bool add_job(struct store *store, struct store_session *session, void *co
         store_text(request->boundary),     store_integer(request->encoding),
         store_text(request->digest),       store_text(request->key),
         store_integer(addition->capacity), store_bytes(request->body, request->length),
+        store_text(request->client),
     };
     bool inserted = false;
     const struct store_statement insert = {
         .sql = "INSERT INTO stability_jobs (id, target, boundary, encoding, digest, idempotency_key, body,"
-               " state, attempt, tries, stage, done, total, created, saved)"
-               " SELECT $1, $2, $3, $4, $5, $6, $8, 'queued', 0, 0, '', 0, 0, stability_now(), 0"
+               " client, state, attempt, tries, stage, done, total, created, saved)"
+               " SELECT $1, $2, $3, $4, $5, $6, $8, $9, 'queued', 0, 0, '', 0, 0, stability_now(), 0"
                " WHERE (SELECT count(*) FROM stability_jobs WHERE state = 'queued') < $7"
                " ON CONFLICT DO NOTHING RETURNING id",
         .parameters = parameters,
-        .count = 8,
-        .row = note,
+        .count = 9,
+        .row = row_note,
         .context = &inserted,
     };
     addition->result = JOB_ADDED_FULL;
@@ -147,29 +143,31 @@ static void read_job(void *context, const struct store_value *columns)
     }
 }
 
-#define VIEW_COLUMNS \
-    "id, state, target, attempt, stage, done, total, created, started, finished, status, saved"
+#define VIEW_COLUMNS                                                                      \
+    "id, state, target, attempt, stage, done, total, created, started, finished, status," \
+    " saved * (SELECT count(*) FROM stability_reports WHERE stability_reports.id = stability_jobs.id)"
 
-static bool find_job(struct store *store, const char *sql, const char *id, struct lookup *lookup,
-                     struct stability_error *error)
+#define FROM_JOBS " FROM stability_jobs WHERE id = $1 AND ($2 IS NULL OR client = $2)"
+
+static bool find_job(struct store *store, const char *sql, const char *client, const char *id,
+                     struct lookup *lookup, struct stability_error *error)
 {
-    const struct store_value parameters[] = {store_text(id)};
+    const struct store_value parameters[] = {store_text(id), store_text(client)};
     const struct store_statement select = {
         .sql = sql,
         .parameters = parameters,
-        .count = 1,
+        .count = 2,
         .row = read_job,
         .context = lookup,
     };
     return store_statement(store, &select, error);
 }
 
-bool store_find_job(struct store *store, const char *id, struct job_view *view, bool *found,
-                    struct stability_error *error)
+bool store_find_job(struct store *store, const char *client, const char *id, struct job_view *view,
+                    bool *found, struct stability_error *error)
 {
     struct lookup lookup = {.view = view};
-    bool done =
-        find_job(store, "SELECT " VIEW_COLUMNS " FROM stability_jobs WHERE id = $1", id, &lookup, error);
+    bool done = find_job(store, "SELECT " VIEW_COLUMNS FROM_JOBS, client, id, &lookup, error);
     *found = lookup.found;
     return done;
 }
@@ -178,8 +176,7 @@ bool store_find_result(struct store *store, const char *id, struct job_view *vie
                        struct buffer *result, bool *found, struct stability_error *error)
 {
     struct lookup lookup = {.view = view, .target = target, .result = result};
-    bool done = find_job(store, "SELECT " VIEW_COLUMNS ", result FROM stability_jobs WHERE id = $1", id,
-                         &lookup, error);
+    bool done = find_job(store, "SELECT " VIEW_COLUMNS ", result" FROM_JOBS, NULL, id, &lookup, error);
     *found = lookup.found;
     return done && columns_complete(target, error) && columns_complete(result, error);
 }
@@ -201,6 +198,7 @@ static void read_claim(void *context, const struct store_value *columns)
     column_bytes(&columns[4], &claim->target);
     column_bytes(&columns[5], &claim->boundary);
     column_bytes(&columns[6], &claim->body);
+    column_text(&columns[7], claim->client, sizeof(claim->client));
 }
 
 bool store_claim_job(struct store *store, const char *owner, double lease, struct job_claim *claim,
@@ -216,7 +214,7 @@ bool store_claim_job(struct store *store, const char *owner, double lease, struc
                   " stage = '', done = 0, total = 0 WHERE id = (SELECT id FROM stability_jobs"
                   " WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease < stability_now())"
                   " ORDER BY created, id LIMIT 1 %s)"
-                  " RETURNING id, attempt, tries, encoding, target, boundary, body",
+                  " RETURNING id, attempt, tries, encoding, target, boundary, body, client",
                   store->ops->skip_locked);
     const struct store_statement update = {
         .sql = sql.data,
@@ -256,7 +254,7 @@ bool store_renew_job(struct store *store, const char *id, int64_t attempt, doubl
                " WHERE id = $1 AND attempt = $2 AND state = 'running' RETURNING id",
         .parameters = parameters,
         .count = 6,
-        .row = note,
+        .row = row_note,
         .context = held,
     };
     *held = false;
@@ -302,7 +300,7 @@ static bool finish_job(struct store *store, struct store_session *session, void 
                " WHERE id = $1 AND attempt = $2 AND state = 'running' RETURNING id",
         .parameters = parameters,
         .count = sizeof(parameters) / sizeof(parameters[0]),
-        .row = note,
+        .row = row_note,
         .context = ending->held,
     };
     *ending->held = false;

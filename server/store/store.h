@@ -14,9 +14,12 @@
 
 #define STORE_ID_SIZE 33     /* 32 hexadecimal digits and a NUL */
 #define STORE_DIGEST_SIZE 65 /* SHA-256 in hexadecimal, and a NUL */
+#define STORE_CLIENT_SIZE 65 /* of the name of a client, and a NUL */
 #define STORE_TEXT_SIZE 513  /* of names, in bytes: 128 characters of four, and a NUL */
 #define STORE_STAGE_SIZE 65  /* of the name of a stage of the work */
 
+/* Jobs and reports belong to a client: the name of a token, or "" where none is needed. Whoever asks for one
+ * of another client learns no more than if it were not there. */
 struct store;
 
 /* Opens what `url` names and brings its tables up to date: "sqlite:PATH", "sqlite::memory:" (which may take
@@ -48,13 +51,14 @@ struct job_progress {
 /* A job that comes in; all borrowed. */
 struct job_request {
     const char *id;
+    const char *client;
     const char *target;   /* path and query, as sent */
     const char *boundary; /* of a multipart body, else empty */
     int encoding;         /* enum encoding, of the body */
     const char *body;
     size_t length;
-    const char *key;    /* Idempotency-Key; NULL: none */
-    const char *digest; /* over all of the above but id and key */
+    const char *key;    /* Idempotency-Key, one of its client's; NULL: none */
+    const char *digest; /* over all of the above but id, client and key */
 };
 
 enum job_added {
@@ -83,9 +87,9 @@ struct job_view {
     bool saved; /* there is a report with the same id */
 };
 
-/* *found tells whether there is such a job. */
-bool store_find_job(struct store *store, const char *id, struct job_view *view, bool *found,
-                    struct stability_error *error);
+/* *found tells whether the client (NULL: anyone) has such a job. */
+bool store_find_job(struct store *store, const char *client, const char *id, struct job_view *view,
+                    bool *found, struct stability_error *error);
 
 /* The same, with what has come of it: `result` (owned by the caller) gets the packed report of a job that
  * succeeded, the problem document of one that failed, else nothing; `target` its path and query. */
@@ -96,6 +100,7 @@ bool store_find_result(struct store *store, const char *id, struct job_view *vie
  * older one has no effect. */
 struct job_claim {
     char id[STORE_ID_SIZE];
+    char client[STORE_CLIENT_SIZE];
     int64_t attempt;
     int64_t tries; /* how often it was begun, this time included, and neither ended nor handed back */
     int encoding;
@@ -121,12 +126,15 @@ bool store_return_job(struct store *store, const char *id, int64_t attempt, stru
 /* A report to be kept; all borrowed. */
 struct report_record {
     const char *id;
+    const char *client;
     const char *name;
     const char *kind;  /* "diagnose", "gradcheck" */
     const char *model; /* NULL: it has no name */
     const char *verdict;
     const char *report; /* packed */
     size_t length;
+    int64_t
+        limit; /* reports that its client may then have: those go that were saved, or used, before others */
 };
 
 /* How a job ends; all borrowed. */
@@ -156,9 +164,19 @@ bool store_sweep(struct store *store, double seconds, struct stability_error *er
 
 bool store_add_report(struct store *store, const struct report_record *record, struct stability_error *error);
 
-/* The packed report, owned by the caller; *found tells whether there is one. */
-bool store_find_report(struct store *store, const char *id, struct buffer *report, bool *found,
-                       struct stability_error *error);
+/* The packed report, owned by the caller; *found tells whether the client has such a report. */
+bool store_find_report(struct store *store, const char *client, const char *id, struct buffer *report,
+                       bool *found, struct stability_error *error);
+
+/* Notes that a report was a baseline just now: as if it had been saved just now, it stays with the others. */
+bool store_use_report(struct store *store, const char *id, struct stability_error *error);
+
+/* *found tells whether the client had such a report. */
+bool store_delete_report(struct store *store, const char *client, const char *id, bool *found,
+                         struct stability_error *error);
+
+/* Forgets reports that were saved, and used last, more than `seconds` ago. */
+bool store_sweep_reports(struct store *store, double seconds, struct stability_error *error);
 
 struct report_view {
     const char *id;
@@ -171,6 +189,7 @@ struct report_view {
 
 /* Which reports to list, newest first. */
 struct report_query {
+    const char *client;
     const char *model; /* NULL: any */
     const char *name;  /* NULL: any */
     const char *after; /* the id of the last one of the page before; NULL: from the newest on */

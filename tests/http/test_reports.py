@@ -55,8 +55,9 @@ def test_a_saved_report_reads_as_it_did():
 def test_unknown_reports():
     with Server() as server:
         for name in NO_REPORT, "x", "0" * 500:
-            assert_problem(server.request("GET", "/v1/reports/" + name), 404, "not-found", "no saved report")
-        assert server.request("DELETE", "/v1/reports/" + NO_REPORT).headers["allow"] == "GET, HEAD"
+            for method in "GET", "DELETE":
+                assert_problem(server.request(method, "/v1/reports/" + name), 404, "not-found", "no saved report")
+        assert server.request("POST", "/v1/reports/" + NO_REPORT, "").headers["allow"] == "GET, HEAD, DELETE"
 
 
 def test_what_fails_is_not_saved():

@@ -24,6 +24,7 @@ enum job_added store_case_add(struct store *store, const char *key, const char *
     assert_true(store_is_id(fresh));
     const struct job_request request = {
         .id = fresh,
+        .client = "",
         .target = "/v1/diagnose?fail_on=error",
         .boundary = "limit",
         .encoding = 2,

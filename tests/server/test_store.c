@@ -16,7 +16,7 @@ static struct job_view view_of(struct store *store, const char *id)
     struct job_view view = {0};
     struct stability_error error = {0};
     bool found;
-    assert_true(store_find_job(store, id, &view, &found, &error));
+    assert_true(store_find_job(store, NULL, id, &view, &found, &error));
     assert_true(found);
     return view;
 }
@@ -35,11 +35,13 @@ static bool finish(struct store *store, const struct job_claim *claim, int statu
     struct stability_error error = {0};
     const struct report_record record = {
         .id = claim->id,
+        .client = claim->client,
         .name = "name",
         .kind = "diagnose",
         .verdict = "stable",
         .report = "result",
         .length = 6,
+        .limit = 10,
     };
     const struct job_end end = {
         .id = claim->id,
@@ -65,8 +67,8 @@ static int count_reports(struct store *store)
 {
     int count = 0;
     struct stability_error error = {0};
-    assert_true(
-        store_list_reports(store, &(struct report_query){.limit = 100}, count_report, &count, &error));
+    assert_true(store_list_reports(store, &(struct report_query){.client = "", .limit = 100}, count_report,
+                                   &count, &error));
     return count;
 }
 
@@ -112,13 +114,13 @@ static void a_job_lives(void **unused)
     assert_string_equal(result.data, "result");
     assert_int_equal(count_reports(store), 1);
     buffer_truncate(&result, 0);
-    assert_true(store_find_report(store, id, &result, &found, &error) && found);
+    assert_true(store_find_report(store, "", id, &result, &found, &error) && found);
     assert_string_equal(result.data, "result");
 
     assert_true(store_sweep(store, 3600, &error));
     view_of(store, id);
     assert_true(store_sweep(store, -1, &error));
-    assert_true(store_find_job(store, id, &view, &found, &error));
+    assert_true(store_find_job(store, NULL, id, &view, &found, &error));
     assert_false(found);
     assert_int_equal(count_reports(store), 1);
     buffer_free(&target);
@@ -238,6 +240,7 @@ static void a_store_in_memory_has_a_limit(void **unused)
     struct store *store = store_open("sqlite::memory:", 1 << 20, &error);
     char *large = test_calloc(2, 1 << 20);
     const struct report_record record = {.id = "x",
+                                         .client = "",
                                          .name = "name",
                                          .kind = "diagnose",
                                          .verdict = "stable",

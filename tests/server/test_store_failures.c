@@ -142,7 +142,15 @@ static void count_report(void *context, const struct report_view *report)
 static bool use(struct store *store, struct stability_error *error)
 {
     static const struct report_record record = {
-        .name = "name", .kind = "diagnose", .model = "m", .verdict = "stable", .report = "r", .length = 1};
+        .client = "",
+        .name = "name",
+        .kind = "diagnose",
+        .model = "m",
+        .verdict = "stable",
+        .report = "r",
+        .length = 1,
+        .limit = 10,
+    };
     struct report_record saved = record;
     struct job_claim job = {0};
     struct job_view view;
@@ -154,7 +162,7 @@ static bool use(struct store *store, struct stability_error *error)
     int count = 0;
     bool done =
         store_case_add(store, NULL, "x", 10, id, error) == JOB_ADDED &&
-        store_find_job(store, id, &view, &found, error) &&
+        store_find_job(store, "", id, &view, &found, error) &&
         store_claim_job(store, "owner", 60, &job, &found, error) && found &&
         store_renew_job(store, job.id, job.attempt, 60, &(struct job_progress){"s", 1, 2}, &held, error);
     if (done) {
@@ -171,9 +179,12 @@ static bool use(struct store *store, struct stability_error *error)
         done = store_finish_job(store, &end, &held, error) &&
                store_find_result(store, job.id, &view, &target, &result, &found, error) &&
                store_add_report(store, &saved, error) &&
-               store_find_report(store, job.id, &result, &found, error) &&
-               store_list_reports(store, &(struct report_query){.limit = 9}, count_report, &count, error) &&
-               store_cancel_job(store, job.id, error) && store_sweep(store, -1, error);
+               store_find_report(store, "", job.id, &result, &found, error) &&
+               store_list_reports(store, &(struct report_query){.client = "", .limit = 9}, count_report,
+                                  &count, error) &&
+               store_use_report(store, job.id, error) && store_cancel_job(store, job.id, error) &&
+               store_sweep(store, -1, error) && store_delete_report(store, "", job.id, &found, error) &&
+               store_sweep_reports(store, -1, error);
     }
     job_claim_free(&job);
     buffer_free(&target);
