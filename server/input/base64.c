@@ -3,61 +3,68 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VALID 0x40
+#define BLOCK 64
 
-/* The six bits of a character, and the mark that it has any. */
-static const unsigned char sextets[256] = {
-    ['A'] = VALID | 0,  ['B'] = VALID | 1,  ['C'] = VALID | 2,  ['D'] = VALID | 3,  ['E'] = VALID | 4,
-    ['F'] = VALID | 5,  ['G'] = VALID | 6,  ['H'] = VALID | 7,  ['I'] = VALID | 8,  ['J'] = VALID | 9,
-    ['K'] = VALID | 10, ['L'] = VALID | 11, ['M'] = VALID | 12, ['N'] = VALID | 13, ['O'] = VALID | 14,
-    ['P'] = VALID | 15, ['Q'] = VALID | 16, ['R'] = VALID | 17, ['S'] = VALID | 18, ['T'] = VALID | 19,
-    ['U'] = VALID | 20, ['V'] = VALID | 21, ['W'] = VALID | 22, ['X'] = VALID | 23, ['Y'] = VALID | 24,
-    ['Z'] = VALID | 25, ['a'] = VALID | 26, ['b'] = VALID | 27, ['c'] = VALID | 28, ['d'] = VALID | 29,
-    ['e'] = VALID | 30, ['f'] = VALID | 31, ['g'] = VALID | 32, ['h'] = VALID | 33, ['i'] = VALID | 34,
-    ['j'] = VALID | 35, ['k'] = VALID | 36, ['l'] = VALID | 37, ['m'] = VALID | 38, ['n'] = VALID | 39,
-    ['o'] = VALID | 40, ['p'] = VALID | 41, ['q'] = VALID | 42, ['r'] = VALID | 43, ['s'] = VALID | 44,
-    ['t'] = VALID | 45, ['u'] = VALID | 46, ['v'] = VALID | 47, ['w'] = VALID | 48, ['x'] = VALID | 49,
-    ['y'] = VALID | 50, ['z'] = VALID | 51, ['0'] = VALID | 52, ['1'] = VALID | 53, ['2'] = VALID | 54,
-    ['3'] = VALID | 55, ['4'] = VALID | 56, ['5'] = VALID | 57, ['6'] = VALID | 58, ['7'] = VALID | 59,
-    ['8'] = VALID | 60, ['9'] = VALID | 61, ['+'] = VALID | 62, ['/'] = VALID | 63,
-};
-
-/* Joins four characters to 24 bits; *valid loses its bits where one is not valid. */
-static inline uint32_t join_four(const unsigned char *text, unsigned *valid)
+/* 0xff where a value from `first` on is one of `count`, else 0. */
+static inline unsigned char within(unsigned character, unsigned first, unsigned count)
 {
-    unsigned a = sextets[text[0]];
-    unsigned b = sextets[text[1]];
-    unsigned c = sextets[text[2]];
-    unsigned d = sextets[text[3]];
-    *valid &= a & b & c & d;
-    return (a << 18) + (b << 12) + (c << 6) + d - (VALID << 18 | VALID << 12 | VALID << 6 | VALID);
+    return (unsigned char)-((unsigned char)(character - first) < count);
 }
 
-static void store(uint32_t joined, unsigned char *bytes, size_t count)
+/* The six bits of a character; *invalid becomes 0xff where it has none. Without branches and tables, so that
+ * the compiler does many at once. */
+static inline unsigned char sextet(unsigned character, unsigned char *invalid)
 {
-    for (size_t i = 0; i < count; i++) {
-        bytes[i] = (unsigned char)(joined >> (16 - 8 * i));
-    }
+    unsigned char upper = within(character, 'A', 26);
+    unsigned char lower = within(character, 'a', 26);
+    unsigned char digit = within(character, '0', 10);
+    unsigned char plus = within(character, '+', 1);
+    unsigned char slash = within(character, '/', 1);
+    *invalid |= (unsigned char)~(upper | lower | digit | plus | slash);
+    return (unsigned char)((upper & (character - 'A')) | (lower & (character - 'a' + 26)) |
+                           (digit & (character - '0' + 52)) | (plus & 62) | (slash & 63));
 }
 
-/* Decodes eight characters at a time, writing two bytes more than they give, as long as others follow.
- * Returns how many it decoded. */
-static size_t decode_fast(const unsigned char *text, size_t length, unsigned char *bytes)
+/* Joins the six bits of eight characters, the first in the lowest byte, to 48, the first in the highest bits.
+ */
+static inline uint64_t join_eight(uint64_t sextets)
+{
+    uint64_t twelve = (sextets & 0x003f003f003f003f) << 6 | (sextets >> 8 & 0x003f003f003f003f);
+    uint64_t twice = (twelve & 0x00000fff00000fff) << 12 | (twelve >> 16 & 0x00000fff00000fff);
+    return (twice & 0xffffff) << 24 | twice >> 32;
+}
+
+/* The eight bytes in the order of their addresses, the first in the lowest byte; and back. */
+static inline uint64_t little_endian(uint64_t word)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? word : __builtin_bswap64(word);
+}
+
+static inline void decode_eight(const unsigned char *sextets, unsigned char *bytes)
+{
+    uint64_t word;
+    memcpy(&word, sextets, sizeof word);
+    word = little_endian(__builtin_bswap64(join_eight(little_endian(word)) << 16));
+    memcpy(bytes, &word, sizeof word);
+}
+
+/* Decodes whole blocks, writing two bytes more than they give, as long as others follow. Returns how many
+ * characters it decoded. A block is read before it is written. */
+static size_t decode_blocks(const unsigned char *text, size_t length, unsigned char *bytes)
 {
     size_t done = 0;
-    while (length - done >= 16) {
-        unsigned valid = VALID;
-        uint64_t high = join_four(text + done, &valid);
-        uint64_t low = join_four(text + done + 4, &valid);
-        if (valid == 0) {
+    for (; length - done >= BLOCK + 4; done += BLOCK) {
+        unsigned char sextets[BLOCK];
+        unsigned char invalid = 0;
+        for (size_t i = 0; i < BLOCK; i++) {
+            sextets[i] = sextet(text[done + i], &invalid);
+        }
+        if (invalid != 0) {
             break;
         }
-        uint64_t joined = high << 40 | low << 16;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-        joined = __builtin_bswap64(joined);
-#endif
-        memcpy(bytes + done / 4 * 3, &joined, sizeof joined);
-        done += 8;
+        for (size_t i = 0; i < BLOCK; i += 8) {
+            decode_eight(sextets + i, bytes + (done + i) / 4 * 3);
+        }
     }
     return done;
 }
@@ -65,11 +72,32 @@ static size_t decode_fast(const unsigned char *text, size_t length, unsigned cha
 /* The offset of the first of `count` characters that is not valid, or `count`. */
 static size_t first_invalid(const unsigned char *text, size_t count)
 {
-    size_t i = 0;
-    while (i < count && sextets[text[i]] != 0) {
-        i++;
+    for (size_t i = 0; i < count; i++) {
+        unsigned char invalid = 0;
+        sextet(text[i], &invalid);
+        if (invalid != 0) {
+            return i;
+        }
     }
-    return i;
+    return count;
+}
+
+/* Joins four valid characters to 24 bits. */
+static uint32_t join_four(const unsigned char *text)
+{
+    unsigned char invalid = 0;
+    uint32_t joined = 0;
+    for (int i = 0; i < 4; i++) {
+        joined = joined << 6 | sextet(text[i], &invalid);
+    }
+    return joined;
+}
+
+static void store(uint32_t joined, unsigned char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = (unsigned char)(joined >> (16 - 8 * i));
+    }
 }
 
 static size_t padding(const char *text, size_t length)
@@ -95,8 +123,7 @@ static size_t decode_last(const unsigned char *text, size_t pad, unsigned char *
         *problem = "is not a character of base64";
         return invalid;
     }
-    unsigned valid = VALID;
-    uint32_t joined = join_four(padded, &valid);
+    uint32_t joined = join_four(padded);
     if ((joined & ((1u << 8 * pad) - 1)) != 0) {
         *problem = "has bits that belong to no byte";
         return 3 - pad;
@@ -109,15 +136,14 @@ size_t base64_decode(const char *text, size_t length, unsigned char *bytes, cons
 {
     const unsigned char *characters = (const unsigned char *)text;
     size_t whole = length - length % 4;
-    size_t done = decode_fast(characters, whole, bytes);
+    size_t done = decode_blocks(characters, whole, bytes);
     for (; done + 4 < whole; done += 4) {
-        unsigned valid = VALID;
-        uint32_t joined = join_four(characters + done, &valid);
-        if (valid == 0) {
+        size_t invalid = first_invalid(characters + done, 4);
+        if (invalid < 4) {
             *problem = "is not a character of base64";
-            return done + first_invalid(characters + done, 4);
+            return done + invalid;
         }
-        store(joined, bytes + done / 4 * 3, 3);
+        store(join_four(characters + done), bytes + done / 4 * 3, 3);
     }
     if (length % 4 != 0) {
         size_t invalid = done + first_invalid(characters + done, length - done);

@@ -2,23 +2,27 @@
 
 #include <string.h>
 
-/* Skips bytes of printable ASCII other than quotes and backslashes, eight at a time where it can. */
+#define BLOCK 64
+
+/* Whether a string may have the byte as it is, and it is ASCII. */
+static inline bool is_plain(signed char byte)
+{
+    return (byte >= ' ') & (byte != '"') & (byte != '\\');
+}
+
+/* Skips plain bytes, a block at a time where it can. */
 static const char *skip_plain(const char *text, const char *end)
 {
-    const uint64_t ones = 0x0101010101010101;
-    const uint64_t tops = 0x8080808080808080;
-    for (; end - text >= 8; text += 8) {
-        uint64_t bytes;
-        memcpy(&bytes, text, 8);
-        uint64_t quotes = bytes ^ ones * '"';
-        uint64_t backslashes = bytes ^ ones * '\\';
-        /* x - 1 borrows into the top bit where x is 0, x - 32 where it is a control character. */
-        uint64_t special = (quotes - ones) | (backslashes - ones) | (bytes - ones * ' ') | bytes;
-        if ((special & tops) != 0) {
+    for (; end - text >= BLOCK; text += BLOCK) {
+        unsigned char plain = 1;
+        for (int i = 0; i < BLOCK; i++) {
+            plain &= is_plain((signed char)text[i]);
+        }
+        if (!plain) {
             break;
         }
     }
-    while (text < end && (signed char)*text >= ' ' && *text != '"' && *text != '\\') {
+    while (text < end && is_plain((signed char)*text)) {
         text++;
     }
     return text;
