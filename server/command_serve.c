@@ -1,9 +1,8 @@
 #include "server/command.h"
 #include "server/http/server.h"
 #include "server/input/request.h"
+#include "server/jobs/jobs.h"
 #include "server/log.h"
-#include "server/routes/job_work.h"
-#include "server/routes/routes.h"
 #include "server/sandbox.h"
 #include "server/usage.h"
 
@@ -13,11 +12,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-
-#define STORE_SHARE 8       /* a store in memory may take this part of --memory, beside it */
-#define STORE_THREADS 4     /* requests that wait for the store at once */
-#define STORE_QUEUE 1024    /* requests that may wait for one of these threads */
-#define QUEUE_PER_THREAD 64 /* requests that may wait for each thread of the compute pool */
 
 static bool check_address(const struct config *config, struct stability_error *error)
 {
@@ -38,45 +32,6 @@ static bool check_certificate(const struct config *config, struct stability_erro
     return (config->tls_cert == NULL) == (config->tls_key == NULL) ||
            stability_fail(error, STABILITY_ERROR_PARAMETER, NULL,
                           "HTTPS needs both --tls-cert and --tls-key");
-}
-
-static bool open_jobs(struct service *service, struct stability_error *error)
-{
-    const struct config *config = service->config;
-    service->store = store_open(config->store, config->memory / STORE_SHARE, error);
-    if (service->store != NULL) {
-        service->store_pool = pool_new(STORE_THREADS, STORE_QUEUE, error);
-    }
-    if (service->store_pool != NULL) {
-        service->jobs = jobs_new(service, job_work, error);
-    }
-    return service->jobs != NULL;
-}
-
-static bool open_service(struct service *service, const struct config *config, struct stability_error *error)
-{
-    service->config = config;
-    service->limits = stability_default_limits;
-    if (service->limits.bytes == 0 || service->limits.bytes > config->memory) {
-        service->limits.bytes = config->memory;
-    }
-    service->memory.total = config->memory;
-    service->access = access_new(config->tokens, (double)config->rate, error);
-    service->metrics = metrics_new(route_count(), error);
-    if (service->access != NULL && service->metrics != NULL) {
-        service->pool = pool_new((int)config->threads, (int)config->threads * QUEUE_PER_THREAD, error);
-    }
-    return service->pool != NULL && open_jobs(service, error);
-}
-
-static void close_service(struct service *service)
-{
-    pool_free(service->pool);
-    pool_free(service->store_pool);
-    jobs_free(service->jobs);
-    store_close(service->store);
-    access_free(service->access);
-    metrics_free(service->metrics);
 }
 
 static sem_t signalled;
@@ -150,7 +105,7 @@ static bool serve(const struct config *config, struct stability_error *error)
     catch_signals();
     sandbox_files(config);
     struct http_server *server =
-        open_service(&service, config, error) ? http_server_new(&service, error) : NULL;
+        service_open(&service, config, error) ? http_server_new(&service, error) : NULL;
     if (server != NULL) {
         sandbox_calls();
         printf("stabilityd " STABILITY_VERSION " listens on %s\nready\n", http_server_url(server, url));
@@ -162,7 +117,7 @@ static bool serve(const struct config *config, struct stability_error *error)
         log_message(LOG_info,
                     finished ? "drained" : "drained; work that took longer than --grace was stopped");
     }
-    close_service(&service);
+    service_close(&service);
     return server != NULL;
 }
 

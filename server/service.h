@@ -27,4 +27,10 @@ struct service {
     atomic_bool stopping; /* what is running stops */
 };
 
+/* Starts the pools and opens the store, as the configuration says, which is borrowed; `service` was zeroed.
+ * False on error; either way service_close releases it. */
+bool service_open(struct service *service, const struct config *config, struct stability_error *error);
+/* Nothing may use the service any more. */
+void service_close(struct service *service);
+
 #endif

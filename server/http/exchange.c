@@ -1,3 +1,5 @@
+#define _GNU_SOURCE /* POLLRDHUP */
+
 #include "server/http/exchange.h"
 
 #include "server/clock.h"
@@ -8,6 +10,7 @@
 #include "server/http/reply.h"
 
 #include <math.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,6 +346,16 @@ enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, 
     return finish(exchange);
 }
 
+/* A peer may have closed its side before its request was read: libmicrohttpd's epoll told that together with
+ * the request, which was all that it read, and would not tell it again. */
+static void tell_again(int descriptor)
+{
+    struct pollfd now = {.fd = descriptor, .events = POLLRDHUP};
+    if (poll(&now, 1, 0) == 1 && (now.revents & POLLRDHUP)) {
+        shutdown(descriptor, SHUT_RD);
+    }
+}
+
 void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
                     enum MHD_RequestTerminationCode code)
 {
@@ -358,6 +371,7 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     watch_for_leaving(server->watch, &exchange->connection->watched, false);
     watch_deadline(server->watch, &exchange->connection->watched, clock_seconds() + HTTP_IDLE_SECONDS);
     watch_unlock(server->watch);
+    tell_again(exchange->connection->watched.descriptor);
     record_exchange(exchange);
     metrics_add_in_progress(server->service->metrics, -1);
     held_release(&exchange->body);

@@ -45,7 +45,7 @@ const struct reference *references_of(const struct references *references, const
         last++;
     }
     *count = last - first;
-    return references->items + first;
+    return *count == 0 ? NULL : &references->items[first];
 }
 
 void reference_label(struct buffer *buffer, const struct stability_finding *findings, size_t index)

@@ -4,19 +4,9 @@
 
 #include "server/input/container.h"
 #include "server/input/multipart.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static void check_part(const char *bytes, size_t length, const char *body, size_t size, const char *boundary)
 {

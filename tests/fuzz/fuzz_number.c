@@ -1,21 +1,10 @@
 /* Any bytes as a number: what the grammar of JSON takes has the value that strtod gives it, alone and in a
  * list. */
 #include "server/input/number.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <float.h>
 #include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 static bool same(double a, double b)
 {

@@ -1,19 +1,9 @@
 /* Any bytes as the JSON of a request: they are read or refused with an error, and as to what is JSON and what
  * is not, jansson agrees. */
 #include "server/input/request.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <jansson.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
 
 /* jansson takes a NUL after a number for the end, nests deeper, and has smaller numbers. */
 static void compare(const char *body, size_t length, const struct stability_error *error, bool known)

@@ -1,18 +1,7 @@
 /* Any bytes as a safetensors file: they are refused with an error, or the tensors tile what is behind the
  * header. */
 #include "server/input/safetensors.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-    if (!holds) {
-        abort();
-    }
-}
+#include "tests/fuzz/fuzz.h"
 
 /* Together the tensors have as many bytes as there are behind the header, which lie in the file. */
 static void check_tensors(const struct stability_tensors *tensors, size_t data_length, const char *file,

@@ -282,6 +282,16 @@ def test_half_closed_client():
             assert connection.response().status == 200
 
 
+def test_half_closed_clients_are_let_go():
+    """The connection ends with the answer, even where the end of the client's side came together with the request."""
+    with Server() as server:
+        for i in range(40):
+            with server.connect(timeout=20) as connection:
+                connection.send(request("GET", ("/livez", "/openapi.json")[i % 2]) * (1 + i % 3))
+                connection.finish_sending()
+                assert connection.read_all().count(b"HTTP/1.1 200") == 1 + i % 3
+
+
 def test_half_closed_client_of_http10():
     body = json.dumps(slow_model())
     with Server() as server, server.connect() as connection:
