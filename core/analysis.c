@@ -49,8 +49,8 @@ static void *read_settings(const struct analysis_ops *ops, const struct stabilit
                            const char *pointer, struct arena *arena, struct stability_error *error)
 {
     static const struct stability_attribute none[] = {{0}};
-    struct attribute_scope scope = {
-        .owner = arena_format(arena, "analysis '%s'", ops->type.name), .pointer = pointer, .arena = arena};
+    const char *const owner[] = {"analysis '", ops->type.name, "'", NULL};
+    struct attribute_scope scope = {.owner = arena_join(arena, owner), .pointer = pointer, .arena = arena};
     void *settings = arena_allocate(arena, ops->settings_size);
     if (!scope.owner || !settings) {
         out_of_memory(error);

@@ -25,14 +25,14 @@ static uintptr_t align_up(uintptr_t address, size_t alignment)
     return (address + alignment - 1) & ~(uintptr_t)(alignment - 1);
 }
 
-/* NULL where the block has no room. Blocks are allocated zeroed, and no byte is given out twice. */
+/* Zeroed; NULL where the block has no room. */
 static void *block_take(struct arena_block *block, size_t bytes, size_t alignment)
 {
     uintptr_t address = align_up(block->start, alignment);
     if (address > block->end || bytes > block->end - address)
         return NULL;
     block->start = address + bytes;
-    return (void *)address;
+    return memset((void *)address, 0, bytes);
 }
 
 static struct arena_block *block_new(size_t bytes)
@@ -40,7 +40,7 @@ static struct arena_block *block_new(size_t bytes)
     if (bytes > PTRDIFF_MAX - sizeof(struct arena_block) - LARGE_ALIGNMENT)
         return NULL;
     size_t size = sizeof(struct arena_block) + LARGE_ALIGNMENT + bytes;
-    struct arena_block *block = calloc(1, size);
+    struct arena_block *block = malloc(size);
     if (!block)
         return NULL;
     block->start = (uintptr_t)(block + 1);
@@ -90,6 +90,17 @@ char *arena_string(struct arena *arena, const char *text)
     size_t size = strlen(text) + 1;
     char *copy = arena_allocate(arena, size);
     return copy ? memcpy(copy, text, size) : NULL;
+}
+
+char *arena_join(struct arena *arena, const char *const *texts)
+{
+    size_t length = 0;
+    for (size_t i = 0; texts[i]; i++)
+        length += strlen(texts[i]);
+    char *joined = arena_allocate(arena, length + 1), *end = joined;
+    for (size_t i = 0; joined && texts[i]; i++)
+        end = stpcpy(end, texts[i]);
+    return joined;
 }
 
 char *arena_format(struct arena *arena, const char *format, ...)

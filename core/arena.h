@@ -21,6 +21,8 @@ void *arena_allocate(struct arena *arena, size_t bytes);
 void *arena_array(struct arena *arena, size_t count, size_t size);
 /* A copy of `text`. */
 char *arena_string(struct arena *arena, const char *text);
+/* One text after the other, up to a NULL. */
+char *arena_join(struct arena *arena, const char *const *texts);
 /* Text as printf would print it. */
 char *arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Frees everything; the arena is empty then and may be used again. */

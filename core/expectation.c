@@ -1,7 +1,7 @@
 #include "core/expectation.h"
 
 #include <math.h>
-#include <string.h>
+#include <pthread.h>
 
 enum { NODES = GAUSSIAN_NODES, PANELS = GAUSSIAN_PANELS, POINTS = GAUSSIAN_POINTS };
 
@@ -28,8 +28,10 @@ static void legendre(double nodes[NODES], double weights[NODES])
     }
 }
 
+static struct gaussian standard;
+
 /* Panels end at reach * 2^-k on both sides of 0. */
-void gaussian_prepare(struct gaussian *gaussian)
+static void prepare_standard(void)
 {
     double nodes[NODES], node_weights[NODES];
     legendre(nodes, node_weights);
@@ -39,12 +41,19 @@ void gaussian_prepare(struct gaussian *gaussian)
         for (int i = 0; i < NODES; i++) {
             double z = (low + high) / 2 + (high - low) / 2 * nodes[i];
             double weight = (high - low) / 2 * node_weights[i] * exp(-z * z / 2) / sqrt(2 * M_PI);
-            gaussian->points[count] = z;
-            gaussian->weights[count++] = weight;
-            gaussian->points[count] = -z;
-            gaussian->weights[count++] = weight;
+            standard.points[count] = z;
+            standard.weights[count++] = weight;
+            standard.points[count] = -z;
+            standard.weights[count++] = weight;
         }
     }
+}
+
+const struct gaussian *gaussian_standard(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, prepare_standard);
+    return &standard;
 }
 
 /* f and, where `derivative` is not NULL, f' at `count` points. */

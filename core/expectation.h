@@ -13,7 +13,8 @@ struct gaussian {
     double points[GAUSSIAN_POINTS];
     double weights[GAUSSIAN_POINTS];
 };
-void gaussian_prepare(struct gaussian *gaussian);
+/* Computed once; may be called from several threads. */
+const struct gaussian *gaussian_standard(void);
 
 struct expectation {
     double mean;              /* E f(z) */

@@ -15,7 +15,7 @@ struct forecaster {
     const double *input_squares;
     double *gradients; /* by value: the second moment of its gradient, as far as readers have told */
     int *told;         /* by value: readers that have */
-    struct gaussian *gaussian;
+    const struct gaussian *gaussian;
 };
 
 /* ---- what kinds of layers there are to the theory ---- */
@@ -413,11 +413,10 @@ bool forecast_make(struct forecast *forecast, const struct graph *graph,
         .input_squares = input_squares,
         .gradients = arena_array(arena, (size_t)graph->value_count, sizeof(double)),
         .told = arena_array(arena, (size_t)graph->value_count, sizeof(int)),
-        .gaussian = arena_allocate(arena, sizeof(*f.gaussian)),
+        .gaussian = gaussian_standard(),
     };
-    if (!forecast->layers || !f.reader_counts || !f.readers || !f.gradients || !f.told || !f.gaussian)
+    if (!forecast->layers || !f.reader_counts || !f.readers || !f.gradients || !f.told)
         return false;
-    gaussian_prepare(f.gaussian);
     count_readers(&f);
     for (int i = 0; i < graph->node_count; i++)
         go_forward(&f, i);

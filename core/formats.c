@@ -66,8 +66,8 @@ void formats_count_overflows(const void *data, enum stability_dtype dtype, int64
 static int64_t count_exponents(const struct stability_statistics *statistics, int first, int last)
 {
     int64_t count = 0;
-    first = first > STABILITY_EXPONENT_MIN ? first : STABILITY_EXPONENT_MIN;
-    last = last <= STABILITY_EXPONENT_MAX ? last : STABILITY_EXPONENT_MAX + 1;
+    first = first > statistics->least_exponent ? first : statistics->least_exponent;
+    last = last <= statistics->greatest_exponent ? last : statistics->greatest_exponent + 1;
     for (int exponent = first; exponent < last; exponent++)
         count += statistics->exponents[exponent - STABILITY_EXPONENT_MIN];
     return count;
@@ -88,14 +88,6 @@ struct format_losses format_losses_of(const struct stability_statistics *statist
     return losses;
 }
 
-static int least_exponent(const struct stability_statistics *statistics)
-{
-    int i = 0;
-    while (i < STABILITY_EXPONENT_COUNT - 1 && statistics->exponents[i] == 0)
-        i++;
-    return i + STABILITY_EXPONENT_MIN;
-}
-
 /* The greatest k for which magnitude * 2^k is below the overflow. */
 static int greatest_scale(double magnitude, double overflow)
 {
@@ -110,7 +102,7 @@ struct scale_range format_scale_range(const struct stability_statistics *statist
     double greatest = statistics->finite.count > 0 ? statistics->finite.abs_max : 0;
     if (!(greatest > 0))
         return (struct scale_range){.any = false};
-    int least = least_exponent(statistics);
+    int least = statistics->least_exponent;
     return (struct scale_range){
         .any = true,
         .greatest = greatest_scale(greatest, f->overflow),

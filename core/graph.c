@@ -16,7 +16,7 @@ const struct stability_options stability_default_options = {
 };
 
 int64_t graph_count(const struct graph *graph, const struct stability_shape *shape, const char *what,
-                    const char *pointer, struct stability_error *error)
+                    const char *name, const char *pointer, struct stability_error *error)
 {
     /* A BLAS dimension is an int, so no tensor may have more elements than that. */
     int64_t limit = graph->request->options.limits.elements;
@@ -27,8 +27,8 @@ int64_t graph_count(const struct graph *graph, const struct stability_shape *sha
         return count;
     char text[STABILITY_SHAPE_TEXT];
     stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, pointer,
-                   "%s has shape %s, which is more than the limit of %lld elements for one tensor", what,
-                   stability_shape_text(shape, text), (long long)limit);
+                   "%s '%.160s' has shape %s, which is more than the limit of %lld elements for one tensor",
+                   what, name, stability_shape_text(shape, text), (long long)limit);
     return -1;
 }
 

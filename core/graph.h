@@ -118,8 +118,8 @@ bool graph_check_parameter_shape(const struct graph_node *node, const struct gra
                                  struct stability_error *error);
 
 /* Checks a tensor's or a recipe's shape against the limits and gives its number of elements, or -1 with the
- * error. */
+ * error, which says of what ("the output of layer") and which ("fc1"). */
 int64_t graph_count(const struct graph *graph, const struct stability_shape *shape, const char *what,
-                    const char *pointer, struct stability_error *error);
+                    const char *name, const char *pointer, struct stability_error *error);
 
 #endif

@@ -19,11 +19,15 @@ static size_t count_characters(const char *text)
     return count;
 }
 
-static bool check_name(const char *name, const char *pointer, struct stability_error *error)
+/* `parent` is the JSON Pointer of what has it as its `member`. */
+static bool check_name(const char *name, const char *parent, const char *member,
+                       struct stability_error *error)
 {
     size_t length = name ? count_characters(name) : 0;
     if (length >= 1 && length <= 128)
         return true;
+    char pointer[64];
+    snprintf(pointer, sizeof(pointer), "%s/%s", parent, member);
     return stability_fail(error, STABILITY_ERROR_INVALID_VALUE, pointer,
                           "a name must have 1 to 128 characters, this one has %zu", length);
 }
@@ -58,9 +62,7 @@ static const char *member_pointer(struct graph *graph, const char *base, const c
 static bool read_layer(struct graph *graph, struct graph_node *node, struct stability_error *error)
 {
     const struct stability_layer *source = node->source;
-    char pointer[48];
-    snprintf(pointer, sizeof(pointer), "%s/name", node->pointer);
-    if (!check_name(source->name, pointer, error))
+    if (!check_name(source->name, node->pointer, "name", error))
         return false;
     int type = kernels_find_layer(source->type);
     if (type < 0)
@@ -68,8 +70,9 @@ static bool read_layer(struct graph *graph, struct graph_node *node, struct stab
     node->ops = graph->kernels->layers[type];
     node->name = source->name;
     node->attributes = arena_allocate(&graph->arena, node->ops->attributes_size);
+    const char *const owner[] = {"layer '", source->name, "' (", source->type, ")", NULL};
     struct attribute_scope scope = {
-        .owner = arena_format(&graph->arena, "layer '%s' (%s)", source->name, source->type),
+        .owner = arena_join(&graph->arena, owner),
         .pointer = node->pointer,
         .arena = &graph->arena,
     };
@@ -94,8 +97,9 @@ static bool read_loss(struct graph *graph, struct stability_error *error)
     }
     graph->loss = graph->kernels->losses[type];
     graph->loss_attributes = arena_allocate(&graph->arena, graph->loss->attributes_size);
+    const char *const owner[] = {"loss ", source->type, NULL};
     struct attribute_scope scope = {
-        .owner = arena_format(&graph->arena, "loss %s", source->type),
+        .owner = arena_join(&graph->arena, owner),
         .pointer = "/model/loss",
         .arena = &graph->arena,
     };
@@ -139,10 +143,11 @@ static bool name_values(struct graph *graph, struct stability_error *error)
     if (!graph->values || !names_new(&graph->value_names, (size_t)count, &graph->arena))
         return out_of_memory(error);
     for (int i = 0; i < input_count; i++) {
-        char pointer[48];
-        snprintf(pointer, sizeof(pointer), "/model/inputs/%d", i);
+        char pointer[48], number[16];
+        snprintf(number, sizeof(number), "%d", i);
+        snprintf(pointer, sizeof(pointer), "/model/inputs/%s", number);
         graph->values[i] = (struct graph_value){.name = inputs[i], .producer = -1, .output = i};
-        if (!check_name(inputs[i], pointer, error))
+        if (!check_name(inputs[i], "/model/inputs", number, error))
             return false;
         if (names_add(&graph->value_names, inputs[i], i) != i)
             return duplicate_name(inputs[i], pointer, error);

@@ -28,17 +28,17 @@ static bool add_parameter(struct graph *graph, struct graph_node *node, struct g
         !row->when || attributes_product(rows, node->attributes, copy->variables, row->when) != 0;
     if (!parameter->present)
         return true;
-    parameter->name = arena_format(&graph->arena, "%s%s", row->name, copy->suffix);
-    parameter->key = arena_format(&graph->arena, "%s.%s%s", node->name, row->name, copy->suffix);
-    if (!parameter->name || !parameter->key)
+    const char *const texts[] = {node->name, ".", row->name, copy->suffix, NULL};
+    parameter->key = arena_join(&graph->arena, texts);
+    if (!parameter->key)
         return out_of_memory(error);
+    parameter->name = parameter->key + strlen(node->name) + 1;
     if (!attributes_shape(rows, node->attributes, copy->variables, row->shape, &parameter->shape))
         return stability_fail(error, STABILITY_ERROR_MODEL_TOO_LARGE, node->pointer,
                               "layer '%s' (%s): the shape of '%s', (%s), is not possible or too large",
                               node->name, node->ops->type.type, parameter->name, row->shape);
-    char what[192];
-    snprintf(what, sizeof(what), "parameter '%.160s'", parameter->key);
-    parameter->count = graph_count(graph, &parameter->shape, what, node->pointer, error);
+    parameter->count =
+        graph_count(graph, &parameter->shape, "parameter", parameter->key, node->pointer, error);
     return parameter->count >= 0;
 }
 
@@ -115,10 +115,10 @@ static bool resolve_sharing(struct graph *graph, int index, struct stability_err
     const char *name = node->source->weights_from;
     if (!name)
         return true;
-    char pointer[64];
-    snprintf(pointer, sizeof(pointer), "%s/weights_from", node->pointer);
     int value = names_find(&graph->value_names, name);
     int owner = value < 0 ? -1 : graph->values[value].producer;
+    char pointer[64];
+    snprintf(pointer, sizeof(pointer), "%s/weights_from", node->pointer);
     if (owner < 0 || owner >= index)
         return stability_fail(error, STABILITY_ERROR_UNKNOWN_INPUT, pointer,
                               "layer '%s' takes its weights from '%s', which is no layer declared earlier",
@@ -330,11 +330,10 @@ static bool check_init_names(const struct graph_node *node, struct stability_err
 static bool draw_parameter(struct graph *graph, const struct graph_node *node,
                            struct graph_parameter *parameter, struct stability_error *error)
 {
-    char pointer[384];
-    snprintf(pointer, sizeof(pointer), "%s/init", node->pointer);
+    const char *place = node->pointer;
     const struct stability_init *chosen = find_init(&node->source->init, parameter->name);
     if (!chosen && !parameter->row->buffer) {
-        snprintf(pointer, sizeof(pointer), "/options/init");
+        place = "/options";
         chosen = find_init(&graph->request->options.init, parameter->name);
         /* one recipe for the whole model is for weights that have a fan */
         if (!chosen && parameter->shape.rank >= 2)
@@ -346,6 +345,8 @@ static bool draw_parameter(struct graph *graph, const struct graph_node *node,
                                        &parameter->shape, &graph->arena, error);
         return parameter->init != NULL;
     }
+    char pointer[384];
+    snprintf(pointer, sizeof(pointer), "%s/init", place);
     if (chosen->name[0])
         stability_pointer_append(pointer, sizeof(pointer), chosen->name);
     parameter->init = init_read(&chosen->recipe, &parameter->shape, pointer, &graph->arena, error);

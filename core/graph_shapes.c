@@ -122,10 +122,8 @@ static const struct stability_named_tensor *require_data(struct graph *graph, co
         return NULL;
     }
     char pointer[384] = "/data";
-    char what[192];
     stability_pointer_append(pointer, sizeof(pointer), name);
-    snprintf(what, sizeof(what), "data '%.128s'", name);
-    *count = graph_count(graph, shape_of(data), what, pointer, error);
+    *count = graph_count(graph, shape_of(data), "data", name, pointer, error);
     return *count < 0 ? NULL : data;
 }
 
@@ -164,10 +162,9 @@ static bool take_outputs(struct graph *graph, struct graph_node *node, const str
 {
     for (int k = 0; k < node->output_count; k++) {
         struct graph_value *value = &graph->values[node->first_output + k];
-        char what[192];
-        snprintf(what, sizeof(what), "the output of layer '%.128s'", node->name);
         value->shape = shapes->outputs[k];
-        value->count = graph_count(graph, &value->shape, what, node->pointer, shapes->error);
+        value->count = graph_count(graph, &value->shape, "the output of layer", node->name, node->pointer,
+                                   shapes->error);
         if (value->count < 0)
             return false;
         value->integer = integer;

@@ -121,8 +121,9 @@ static bool wire_node(struct wiring *w, int index)
     if (!node->inputs)
         return stability_fail(w->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the graph");
     for (size_t k = 0; k < count; k++) {
-        snprintf(w->pointer, sizeof(w->pointer), "%s/inputs/%zu", node->pointer, k);
         int value = named_value(graph, index, k);
+        if (value < 0 || graph->values[value].producer >= index)
+            snprintf(w->pointer, sizeof(w->pointer), "%s/inputs/%zu", node->pointer, k);
         if (value < 0) {
             const char *reader = arena_format(&graph->arena, "layer '%s'", node->name);
             return unknown_name(w, reader ? reader : "a layer", node->source->inputs[k]);

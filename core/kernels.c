@@ -1,5 +1,6 @@
 #include "core/kernels.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define KERNEL_VARIANT_ROW(bits, instruction_set, variant) extern const struct kernels kernels_##variant;
@@ -38,9 +39,8 @@ static const struct {
 #undef KERNEL_VARIANT_ROW
 };
 
-const struct kernels *kernels_for(enum stability_precision precision)
+static const struct kernels *choose(int bits)
 {
-    int bits = precision == STABILITY_PRECISION_FLOAT64 ? 64 : 32;
     const struct kernels *best = NULL;
     for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++)
         if (variants[i].bits == bits && variants[i].runs())
@@ -48,34 +48,49 @@ const struct kernels *kernels_for(enum stability_precision precision)
     return best;
 }
 
-enum {
-    LAYER_COUNT = 0
-#define LAYER(type) +1
+const struct kernels *kernels_for(enum stability_precision precision)
+{
+    static const struct kernels *_Atomic chosen[2]; /* threads that come first all choose the same */
+    bool wide = precision == STABILITY_PRECISION_FLOAT64;
+    const struct kernels *kernels = atomic_load_explicit(&chosen[wide], memory_order_relaxed);
+    if (!kernels) {
+        kernels = choose(wide ? 64 : 32);
+        atomic_store_explicit(&chosen[wide], kernels, memory_order_relaxed);
+    }
+    return kernels;
+}
+
+/* The names stand together, so that looking for one reads little memory. */
+static const char *const layer_names[] = {
+#define LAYER(type) #type,
 #include "core/layers.def"
 #undef LAYER
-    ,
-    LOSS_COUNT = 0
-#define LOSS(type) +1
+};
+
+static const char *const loss_names[] = {
+#define LOSS(type) #type,
 #include "core/losses.def"
 #undef LOSS
 };
-const size_t kernels_layer_count = LAYER_COUNT;
-const size_t kernels_loss_count = LOSS_COUNT;
+const size_t kernels_layer_count = sizeof(layer_names) / sizeof(layer_names[0]);
+const size_t kernels_loss_count = sizeof(loss_names) / sizeof(loss_names[0]);
 
-int kernels_find_layer(const char *type)
+static int find_name(const char *const *names, size_t count, const char *name)
 {
-    for (size_t i = 0; i < kernels_layer_count; i++)
-        if (strcmp(stability_layer_type_at(i)->type, type) == 0)
+    for (size_t i = 0; i < count; i++)
+        if (names[i][0] == name[0] && strcmp(names[i], name) == 0)
             return (int)i;
     return -1;
 }
 
+int kernels_find_layer(const char *type)
+{
+    return find_name(layer_names, kernels_layer_count, type);
+}
+
 int kernels_find_loss(const char *type)
 {
-    for (size_t i = 0; i < kernels_loss_count; i++)
-        if (strcmp(stability_loss_type_at(i)->type, type) == 0)
-            return (int)i;
-    return -1;
+    return find_name(loss_names, kernels_loss_count, type);
 }
 
 size_t stability_layer_type_count(void)

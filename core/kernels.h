@@ -4,6 +4,7 @@
 
 #include "core/layer.h"
 #include "core/optimizer_ops.h"
+#include "core/samples.h"
 #include "core/statistics.h"
 
 struct kernels {
@@ -34,6 +35,14 @@ struct kernels {
     void (*multiply)(void *data, double factor, int64_t count);                    /* in place */
     bool (*clamp)(void *data, double bound,
                   int64_t count); /* to [-bound, bound], in place; whether that changed any. NaN stays NaN */
+    /* Adds the squares of the distances of vectors from their mean, and from 0. */
+    void (*add_spread)(const void *data, const struct sample_vectors *vectors, double *around_mean,
+                       double *around_zero);
+    /* sums[i] += x[i * stride]² */
+    void (*add_squares)(const void *data, int64_t count, int64_t stride, double *sums);
+    /* products[i][k] += the scalar product of vectors i and k <= i; of at most SAMPLE_VECTORS. */
+    void (*add_gram)(const void *data, const struct sample_vectors *vectors,
+                     double products[SAMPLE_VECTORS][SAMPLE_VECTORS]);
 };
 
 extern const size_t kernels_layer_count;

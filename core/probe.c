@@ -6,18 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLES = 16, FEATURES = 256, PLACES = 4096, ROWS = 8, TWINS = 16 };
+enum { SAMPLES = 16, FEATURES = 256, PLACES = 4096, TWINS = 16 };
 
 /* ---- how far samples are from each other ---- */
-
-/* A set of vectors in a tensor: element k of vector i is at start + i * step + k * stride. */
-struct vectors {
-    int64_t start;
-    int64_t count;
-    int64_t step;
-    int64_t length;
-    int64_t stride;
-};
 
 /* At most `most` of `count`, evenly spaced; returns how many apart. */
 static int64_t thin(int64_t *count, int64_t most)
@@ -27,45 +18,28 @@ static int64_t thin(int64_t *count, int64_t most)
     return apart;
 }
 
-/* Adds the squares of the distances of vectors from their mean, and from 0. */
-static void add_spread(const void *data, enum stability_dtype dtype, const struct vectors *v,
-                       double *around_mean, double *around_zero)
-{
-    for (int64_t k = 0; k < v->length; k++) {
-        double first = element_at(data, dtype, v->start + k * v->stride), sum = 0, square = 0;
-        for (int64_t i = 0; i < v->count; i++) {
-            double x = element_at(data, dtype, v->start + i * v->step + k * v->stride);
-            sum += x - first;
-            square += (x - first) * (x - first);
-            *around_zero += x * x;
-        }
-        double centred = square - sum * sum / (double)v->count;
-        *around_mean += centred > 0 ? centred : 0;
-    }
-}
-
-static double spread_of_samples(const struct tensor *tensor, enum stability_dtype dtype)
+static double spread_of_samples(const struct tensor *tensor, const struct kernels *kernels)
 {
     double around_mean = 0, around_zero = 0;
     int64_t samples = tensor->shape.sizes[0], length = tensor->count / samples;
-    struct vectors v = {.count = samples, .length = length};
+    struct sample_vectors v = {.count = samples, .length = length};
     v.step = thin(&v.count, SAMPLES) * length;
     v.stride = thin(&v.length, FEATURES);
-    add_spread(tensor->data, dtype, &v, &around_mean, &around_zero);
+    kernels->add_spread(tensor->data, &v, &around_mean, &around_zero);
     return sqrt(around_mean / around_zero);
 }
 
-static double spread_of_tokens(const struct tensor *tensor, enum stability_dtype dtype)
+static double spread_of_tokens(const struct tensor *tensor, const struct kernels *kernels)
 {
     double around_mean = 0, around_zero = 0;
     int64_t tokens = tensor->shape.sizes[1], length = tensor->shape.sizes[2],
             samples = tensor->shape.sizes[0];
-    struct vectors v = {.count = tokens, .length = length};
+    struct sample_vectors v = {.count = tokens, .length = length};
     v.step = thin(&v.count, SAMPLES) * length;
     v.stride = thin(&v.length, FEATURES);
     for (int64_t n = 0; n < samples && n < 4; n++) {
         v.start = n * tokens * length;
-        add_spread(tensor->data, dtype, &v, &around_mean, &around_zero);
+        kernels->add_spread(tensor->data, &v, &around_mean, &around_zero);
     }
     return sqrt(around_mean / around_zero);
 }
@@ -78,9 +52,9 @@ static void measure_spread(struct probes *probes, const struct run *run, int val
         return;
     if (tensor->shape.rank >= 2 && tensor->shape.sizes[0] >= 2 &&
         tensor->shape.sizes[0] == run->graph->batch_size)
-        probes->values[value].spread = spread_of_samples(tensor, run->graph->kernels->dtype);
+        probes->values[value].spread = spread_of_samples(tensor, run->graph->kernels);
     if (tensor->shape.rank == 3 && tensor->shape.sizes[1] >= 2)
-        probes->values[value].token_spread = spread_of_tokens(tensor, run->graph->kernels->dtype);
+        probes->values[value].token_spread = spread_of_tokens(tensor, run->graph->kernels);
 }
 
 /* ---- the scale of data ---- */
@@ -91,35 +65,44 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The greatest of squares, and over the median of those that are not 0; sorts them. */
+static double greatest_ratio(double *squares, int64_t count, int64_t *which)
+{
+    double greatest = -1;
+    size_t positive = 0;
+    for (int64_t u = 0; u < count; u++) {
+        double square = squares[u];
+        if (square > greatest)
+            *which = u;
+        greatest = fmax(greatest, square);
+        if (square > 0)
+            squares[positive++] = square;
+    }
+    qsort(squares, positive, sizeof(*squares), compare_doubles);
+    return positive ? greatest / squares[positive / 2] : NAN;
+}
+
 /* Of units along the feature dimension, over up to FEATURES of them and PLACES of each. */
 static void measure_features(struct value_probe *probe, const struct tensor *tensor, int feature_dim,
-                             enum stability_dtype dtype)
+                             const struct kernels *kernels)
 {
     int64_t units = tensor->shape.rank > 0 ? tensor->shape.sizes[feature_dim] : 1, inner = 1;
     for (int d = feature_dim + 1; d < tensor->shape.rank; d++)
         inner *= tensor->shape.sizes[d];
     int64_t places = tensor->count / units, used = units;
     int64_t apart = thin(&used, FEATURES), step = thin(&places, PLACES);
-    double squares[FEATURES] = {0}, total = 0, greatest = -1;
-    size_t count = 0;
-    for (int64_t u = 0; u < used; u++) {
-        double square = 0;
-        for (int64_t i = 0; i < places; i++) {
-            int64_t place = i * step;
-            double x =
-                element_at(tensor->data, dtype, (place / inner * units + u * apart) * inner + place % inner);
-            square += x * x;
-        }
-        total += square;
-        if (square > greatest)
-            probe->feature = u * apart;
-        greatest = fmax(greatest, square);
-        if (square > 0)
-            squares[count++] = square;
+    double squares[FEATURES] = {0}, total = 0;
+    for (int64_t i = 0; i < places; i++) {
+        int64_t place = i * step, first = place / inner * units * inner + place % inner;
+        const char *data = tensor->data;
+        kernels->add_squares(data + (size_t)first * kernels->real_size, used, apart * inner, squares);
     }
+    for (int64_t u = 0; u < used; u++)
+        total += squares[u];
     probe->rms = sqrt(total / ((double)used * (double)places));
-    qsort(squares, count, sizeof(*squares), compare_doubles);
-    probe->feature_ratio = count ? sqrt(greatest / squares[count / 2]) : NAN;
+    int64_t which = 0;
+    probe->feature_ratio = sqrt(greatest_ratio(squares, used, &which));
+    probe->feature = which * apart;
 }
 
 static bool has_weights(const struct graph_node *node)
@@ -162,7 +145,7 @@ static void measure_raw(struct probes *probes, const struct run *run, int index)
         return;
     probes->values[value].raw = true;
     measure_features(&probes->values[value], &run->values[value], run->graph->values[value].feature_dim,
-                     run->graph->kernels->dtype);
+                     run->graph->kernels);
 }
 
 void probe_inputs(struct probes *probes, const struct run *run)
@@ -186,39 +169,30 @@ void probe_node(struct probes *probes, const struct run *run, int node)
 
 /* ---- weights ---- */
 
-static double dot(const void *data, enum stability_dtype dtype, int64_t a, int64_t b, int64_t length,
-                  int64_t stride)
-{
-    double sum = 0;
-    for (int64_t k = 0; k < length; k++)
-        sum += element_at(data, dtype, a + k * stride) * element_at(data, dtype, b + k * stride);
-    return sum;
-}
-
 void probe_weight(struct probes *probes, const struct run *run, int slot)
 {
     const struct tensor *weight = &run->parameters[slot];
-    enum stability_dtype dtype = run->graph->kernels->dtype;
     int64_t rows = weight->shape.rank >= 2 ? weight->shape.sizes[0] : 0;
     if (rows == 0 || weight->count == 0)
         return;
     int64_t columns = weight->count / rows;
     bool down = rows > columns;
-    int64_t vectors = down ? columns : rows, length = down ? rows : columns;
-    int64_t step = down ? 1 : columns, stride = down ? columns : 1;
-    step *= thin(&vectors, ROWS);
-    double lengths[ROWS], greatest = 0, longest = 0, shortest = INFINITY;
-    for (int64_t i = 0; i < vectors; i++) {
-        lengths[i] = sqrt(dot(weight->data, dtype, i * step, i * step, length, stride));
+    struct sample_vectors v = {.count = down ? columns : rows,
+                               .step = down ? 1 : columns,
+                               .length = down ? rows : columns,
+                               .stride = down ? columns : 1};
+    v.step *= thin(&v.count, SAMPLE_VECTORS);
+    double products[SAMPLE_VECTORS][SAMPLE_VECTORS] = {0};
+    double lengths[SAMPLE_VECTORS], greatest = 0, longest = 0, shortest = INFINITY;
+    run->graph->kernels->add_gram(weight->data, &v, products);
+    for (int64_t i = 0; i < v.count; i++) {
+        lengths[i] = sqrt(products[i][i]);
         longest = fmax(longest, lengths[i]);
         shortest = fmin(shortest, lengths[i]);
-        for (int64_t k = 0; k < i; k++) {
-            double cosine =
-                dot(weight->data, dtype, i * step, k * step, length, stride) / (lengths[i] * lengths[k]);
-            greatest = fmax(greatest, fabs(cosine));
-        }
+        for (int64_t k = 0; k < i; k++)
+            greatest = fmax(greatest, fabs(products[i][k] / (lengths[i] * lengths[k])));
     }
-    probes->weights[slot].orthogonality = vectors > 1 ? greatest : NAN;
+    probes->weights[slot].orthogonality = v.count > 1 ? greatest : NAN;
     probes->weights[slot].length_spread = longest / shortest - 1;
 }
 
@@ -250,6 +224,7 @@ static double equal_rows(const struct tensor *a, const struct tensor *b, enum st
     int64_t rows = a->shape.rank >= 2 ? a->shape.sizes[0] : 0, firsts[TWINS], equal = 0;
     int64_t columns = rows > 0 ? a->count / rows : 0;
     bool counted[TWINS] = {0};
+    double starts[TWINS]; /* of the rows in `firsts`: most rows differ there already */
     int first_count = 0;
     if (rows < 2 || columns == 0)
         return NAN;
@@ -257,13 +232,16 @@ static double equal_rows(const struct tensor *a, const struct tensor *b, enum st
         int match = 0;
         if (!b && row_is_zero(a, dtype, i, columns))
             continue;
-        while (match < first_count && !(rows_agree(a, dtype, firsts[match], i, columns, 0) &&
-                                        (!b || rows_agree(b, dtype, firsts[match], i, columns, 1e-4))))
+        double start = element_at(a->data, dtype, i * columns);
+        while (match < first_count &&
+               !(starts[match] == start && rows_agree(a, dtype, firsts[match], i, columns, 0) &&
+                 (!b || rows_agree(b, dtype, firsts[match], i, columns, 1e-4))))
             match++;
         if (match < first_count) {
             equal += counted[match] ? 1 : 2;
             counted[match] = true;
         } else if (first_count < TWINS) {
+            starts[first_count] = start;
             firsts[first_count++] = i;
         }
     }

@@ -254,6 +254,17 @@ static struct stability_moments all_moments(const struct totals *totals,
     };
 }
 
+static void find_exponents(struct stability_statistics *statistics)
+{
+    int first = 0, last = STABILITY_EXPONENT_COUNT - 1;
+    while (first <= last && statistics->exponents[first] == 0)
+        first++;
+    while (last > first && statistics->exponents[last] == 0)
+        last--;
+    statistics->least_exponent = first + STABILITY_EXPONENT_MIN;
+    statistics->greatest_exponent = last + STABILITY_EXPONENT_MIN;
+}
+
 statistics_function VARIANT(statistics);
 
 void VARIANT(statistics)(const void *data, int64_t count, struct stability_statistics *statistics)
@@ -268,6 +279,7 @@ void VARIANT(statistics)(const void *data, int64_t count, struct stability_stati
                   statistics);
     }
     statistics->inf_count = totals.positive_infinities + totals.negative_infinities;
+    find_exponents(statistics);
     statistics->finite = finite_moments(&totals);
     statistics->all = all_moments(&totals, statistics, count);
 }

@@ -39,15 +39,14 @@ static void expectations_equal_numpys(void **state)
 {
     (void)state;
     FILE *file = open_golden("expectations.txt");
-    struct gaussian gaussian;
-    gaussian_prepare(&gaussian);
+    const struct gaussian *gaussian = gaussian_standard();
     char type[64];
     double q, square, slope;
     int count = 0;
     for (; fscanf(file, "%63s %lf %lf %lf", type, &q, &square, &slope) == 4; count++) {
         struct arena arena = {0};
         struct graph_node node = node_of(type, &arena);
-        struct expectation expectation = expectation_of(&gaussian, &node, q);
+        struct expectation expectation = expectation_of(gaussian, &node, q);
         assert_close(expectation.square, square, 1e-6);
         assert_close(expectation.derivative_square, slope, 1e-6);
         arena_free(&arena);
@@ -59,12 +58,11 @@ static void expectations_equal_numpys(void **state)
 static void weights_of_the_quadrature_are_a_distribution(void **state)
 {
     (void)state;
-    struct gaussian gaussian;
-    gaussian_prepare(&gaussian);
+    const struct gaussian *gaussian = gaussian_standard();
     double moments[5] = {0};
     for (int i = 0; i < GAUSSIAN_POINTS; i++)
         for (int k = 0; k < 5; k++)
-            moments[k] += gaussian.weights[i] * pow(gaussian.points[i], k);
+            moments[k] += gaussian->weights[i] * pow(gaussian->points[i], k);
     assert_close(moments[0], 1, 1e-13);
     assert_within(moments[1], 0, 1e-13);
     assert_close(moments[2], 1, 1e-13);
