@@ -175,7 +175,7 @@ static void collect(struct exchange *exchange, const char *bytes, size_t count)
     if (taken) {
         return;
     }
-    held_release(&exchange->body);
+    body_release(exchange);
     watch_lock(watch_of(exchange));
     if (exchange->phase != EXCHANGE_LINGER) {
         answer_early(exchange);
@@ -210,6 +210,7 @@ static void run_handler(struct exchange *exchange)
         const struct buffer *body = &exchange->body.buffer;
         exchange->request.body = body->data == NULL ? empty : body->data;
         exchange->request.body_length = body->length;
+        exchange->request.arrival = exchange->arrival;
         exchange->request.boundary = exchange->boundary[0] != '\0' ? exchange->boundary : NULL;
         exchange->request.received = exchange->complete;
         exchange->request.deadline = exchange->complete + timeout_of(exchange);
@@ -221,7 +222,7 @@ static void run_handler(struct exchange *exchange)
     } else {
         refuse(exchange);
     }
-    held_release(&exchange->body);
+    body_release(exchange);
 }
 
 /* What waits for the store has threads of its own: they mostly wait, and those that compute have no time. */
@@ -283,7 +284,7 @@ static void submit(struct exchange *exchange)
     }
     stability_fail(&exchange->error, STABILITY_ERROR_QUEUE_FULL, NULL, "the queue of requests is full");
     refuse(exchange);
-    held_release(&exchange->body);
+    body_release(exchange);
     finish_work(exchange);
 }
 
@@ -374,7 +375,7 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     tell_again(exchange->connection->watched.descriptor);
     record_exchange(exchange);
     metrics_add_in_progress(server->service->metrics, -1);
-    held_release(&exchange->body);
+    body_release(exchange);
     http_response_free(&exchange->response);
     free(exchange->parsed);
     if (exchange->accepted) {
@@ -391,7 +392,7 @@ static void withdraw(struct exchange *exchange, enum stability_code code, const 
     if (pool_withdraw(pool_of(exchange), &exchange->job)) {
         stability_fail(&exchange->error, code, NULL, "%s", message);
         refuse(exchange);
-        held_release(&exchange->body);
+        body_release(exchange);
         resume(exchange);
     }
 }

@@ -43,6 +43,7 @@ struct exchange {
     int64_t body_length;                    /* announced; -1: chunked */
     int64_t received;                       /* bytes of body so far */
     struct held_bytes body;
+    struct input_arrival *arrival; /* of a body that can be read while it arrives; else NULL */
     struct http_request request;
     struct http_response response;
     int64_t sent; /* bytes of the response's body */

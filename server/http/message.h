@@ -16,9 +16,10 @@
 /* All borrowed, and valid while the handler runs. */
 struct http_request {
     struct service *service;
-    const char *id;     /* X-Request-Id */
-    const char *client; /* the name of its token; "" where none is needed */
-    char *body;         /* may be changed */
+    const char *id;                /* X-Request-Id */
+    const char *client;            /* the name of its token; "" where none is needed */
+    char *body;                    /* may be changed */
+    struct input_arrival *arrival; /* what was read of it already; NULL: nothing */
     size_t body_length;
     const char *boundary;          /* of a body of multipart/form-data; NULL: it is JSON */
     const char *target;            /* path and query as they came */

@@ -30,13 +30,19 @@ bool document_load(struct document *document, const char *text, size_t length,
                    struct stability_error *error)
 {
     size_t offset;
-    struct buffer *structure = &document->scan.structure;
     if (!scan_body(text, length, limits, &document->scan, &offset, error)) {
         if (offset != SIZE_MAX) {
             *where = position_at(text, offset);
         }
         return false;
     }
+    return document_load_scanned(document, text, length, where, error);
+}
+
+bool document_load_scanned(struct document *document, const char *text, size_t length,
+                           struct input_position *where, struct stability_error *error)
+{
+    struct buffer *structure = &document->scan.structure;
     int64_t loaded = (int64_t)structure->length * BYTES_PER_STRUCTURE_BYTE;
     if (document->scan.claim != NULL && !claim_take(document->scan.claim, loaded, error)) {
         return false;

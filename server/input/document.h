@@ -18,6 +18,9 @@ struct document {
 bool document_load(struct document *document, const char *text, size_t length,
                    const struct stability_limits *limits, struct input_position *where,
                    struct stability_error *error);
+/* The same where the text was scanned into document->scan already. */
+bool document_load_scanned(struct document *document, const char *text, size_t length,
+                           struct input_position *where, struct stability_error *error);
 void document_free(struct document *document);
 
 #endif

@@ -7,24 +7,40 @@
 #define SMALLEST_CAPACITY 65536
 #define DECODED_PIECE 65536
 
-/* Makes room for `count` further bytes: doubling, up to the `most` that there can be; -1: unknown. */
+/* Takes memory for `bytes` in all from the budget, twice as much as last time, up to the `most` that there
+ * can be. */
+static bool reserve(struct held_bytes *held, size_t bytes, int64_t most, struct stability_error *error)
+{
+    struct claim claim = {.budget = held->memory, .bytes = held->reserved};
+    int64_t needed = (int64_t)bytes;
+    int64_t wanted = held->reserved * 2 > SMALLEST_CAPACITY ? held->reserved * 2 : SMALLEST_CAPACITY;
+    if (needed <= held->reserved) {
+        return true;
+    }
+    if (most >= 0 && wanted > most + 1) {
+        wanted = most + 1;
+    }
+    wanted = wanted > needed ? wanted : needed;
+    if (!claim_take(&claim, wanted - held->reserved, error)) {
+        return false;
+    }
+    held->reserved = wanted;
+    return true;
+}
+
+/* Makes room for `count` further bytes and a NUL. Where it is known how many will come in all, the memory is
+ * where it stays from the beginning: it is not there before it is written to. */
 static bool grow(struct held_bytes *held, size_t count, int64_t most, struct stability_error *error)
 {
     struct buffer *buffer = &held->buffer;
-    size_t needed = buffer->length + count;
-    if (needed < buffer->capacity) {
-        return true;
-    }
-    size_t capacity = buffer->capacity * 2 > SMALLEST_CAPACITY ? buffer->capacity * 2 : SMALLEST_CAPACITY;
-    if (most >= 0 && capacity > (size_t)most) {
-        capacity = (size_t)most;
-    }
-    capacity = (capacity > needed ? capacity : needed) + 1;
-    struct claim claim = {.budget = held->memory, .bytes = held->reserved};
-    if (!claim_take(&claim, (int64_t)(capacity - buffer->capacity), error)) {
+    size_t needed = buffer->length + count + 1;
+    if (!reserve(held, needed, most, error)) {
         return false;
     }
-    held->reserved = claim.bytes;
+    if (needed <= buffer->capacity) {
+        return true;
+    }
+    size_t capacity = most >= 0 && (size_t)most + 1 > needed ? (size_t)most + 1 : (size_t)held->reserved;
     char *data = realloc(buffer->data, capacity);
     if (data == NULL) {
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "there is no memory for the body");

@@ -101,12 +101,21 @@ static bool read_weights_file(const struct input_body *body, struct reader *read
                             &request->request.weights, reader->error);
 }
 
+static bool load(const struct input_body *body, const struct stability_limits *limits,
+                 struct document *document, struct input_position *where, struct stability_error *error)
+{
+    if (body->arrival != NULL && input_arrival_finish(body->arrival, &document->scan)) {
+        return document_load_scanned(document, body->json, body->length, where, error);
+    }
+    return document_load(document, body->json, body->length, limits, where, error);
+}
+
 static bool parse(const struct input_body *body, enum input_purpose purpose,
                   const struct stability_limits *limits, struct input_request *request,
                   struct input_position *where, struct stability_error *error)
 {
     struct input_storage *storage = request->storage;
-    if (!document_load(&storage->document, body->json, body->length, limits, where, error)) {
+    if (!load(body, limits, &storage->document, where, error)) {
         return false;
     }
     struct reader reader = {.body = body->json,

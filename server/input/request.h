@@ -2,6 +2,7 @@
 #ifndef SERVER_INPUT_REQUEST_H
 #define SERVER_INPUT_REQUEST_H
 
+#include "server/input/arrival.h"
 #include "server/input/position.h"
 #include "server/jobs/budget.h"
 
@@ -19,7 +20,8 @@ struct input_body {
     size_t weights_length;
     char *model; /* an ONNX file; NULL: layers and weights are in the JSON */
     size_t model_length;
-    struct claim *claim; /* that pays for what is made of the bytes; NULL: none */
+    struct input_arrival *arrival; /* of the JSON; NULL: it is read from its beginning */
+    struct claim *claim;           /* that pays for what is made of the bytes; NULL: none */
 };
 
 struct input_request {

@@ -72,15 +72,15 @@ static bool scan_number(struct scanner *scanner)
 /* A string; a long and plain one becomes a slab unless it is a key. */
 static bool scan_text(struct scanner *scanner, bool key)
 {
-    bool plain;
     const char *start = scanner->position;
-    const char *after = scan_string(scanner, &plain);
+    const char *after = scan_string(scanner);
     if (after == NULL) {
         return false;
     }
     scanner->position = after;
+    scanner->string = NULL;
     size_t length = (size_t)(after - start);
-    if (key || !plain || length < SCAN_LONG_TEXT + 2) {
+    if (key || !scanner->plain || length < SCAN_LONG_TEXT + 2) {
         return scanner_emit(scanner, start, start, length);
     }
     struct slab slab = {.kind = SLAB_TEXT, .start = (size_t)(start + 1 - scanner->body), .count = length - 2};
@@ -145,6 +145,23 @@ static bool scan_simple(struct scanner *scanner)
     return done;
 }
 
+/* The list at the position, or more of it. */
+static bool scan_list(struct scanner *scanner)
+{
+    switch (scan_array(scanner)) {
+    case ARRAY_MIXED:
+        return open_container(scanner, ']', EXPECT_FIRST_ITEM);
+    case ARRAY_TAKEN:
+        scanner->expectation = after_value(scanner);
+        return true;
+    case ARRAY_PAUSED:
+        return true;
+    case ARRAY_FAILED:
+        break;
+    }
+    return false;
+}
+
 static bool scan_value(struct scanner *scanner)
 {
     if (!count_value(scanner)) {
@@ -153,15 +170,7 @@ static bool scan_value(struct scanner *scanner)
     if (*scanner->position == '{') {
         return open_container(scanner, '}', EXPECT_FIRST_KEY);
     }
-    if (*scanner->position != '[') {
-        return scan_simple(scanner);
-    }
-    enum array_outcome outcome = scan_array(scanner);
-    if (outcome == ARRAY_MIXED) {
-        return open_container(scanner, ']', EXPECT_FIRST_ITEM);
-    }
-    scanner->expectation = after_value(scanner);
-    return outcome == ARRAY_TAKEN;
+    return *scanner->position == '[' ? scan_list(scanner) : scan_simple(scanner);
 }
 
 static bool scan_key(struct scanner *scanner)
@@ -202,21 +211,59 @@ static bool scan_token(struct scanner *scanner)
     return unexpected(scanner);
 }
 
-static bool scan_all(struct scanner *scanner)
+/* Whether a number or literal ends before the end of what is there. */
+static bool ends_here(struct scanner *scanner)
 {
-    if (scanner->end - scanner->body >= 3 && memcmp(scanner->body, "\xef\xbb\xbf", 3) == 0) {
+    size_t available = (size_t)(scanner->end - scanner->position);
+    if (available < scanner->patience) {
+        return false;
+    }
+    for (const char *text = scanner->position; text < scanner->end; text++) {
+        if (strchr(",]} \t\r\n", *text) != NULL) {
+            scanner->patience = 0;
+            return true;
+        }
+    }
+    scanner->patience = 2 * available;
+    return false;
+}
+
+/* Whether enough is there to read the token at the position, or of an array, to begin with it. */
+static bool is_readable(struct scanner *scanner)
+{
+    char first = *scanner->position;
+    if (scanner_has_all(scanner) || strchr("{}]:,", first) != NULL) {
+        return true;
+    }
+    if (first == '"') {
+        return scan_string(scanner) != NULL || scanner->problem != NULL;
+    }
+    return first == '[' ? scanner->position < scanner->comma : ends_here(scanner);
+}
+
+bool scanner_read(struct scanner *scanner)
+{
+    if (scanner->position == scanner->body && scanner->end - scanner->body >= 3 &&
+        memcmp(scanner->body, "\xef\xbb\xbf", 3) == 0) {
         return scanner_fail(scanner, scanner->body, STABILITY_ERROR_SYNTAX,
                             "the body must not start with a byte order mark");
     }
-    for (;;) {
+    if (scanner->in_array && !scan_list(scanner)) {
+        return false;
+    }
+    while (!scanner->in_array) {
         scanner->position = skip_space(scanner->position, scanner->end);
         if (scanner->position == scanner->end) {
-            return scanner->expectation == EXPECT_END || unexpected(scanner);
+            return !scanner_has_all(scanner) || scanner->expectation == EXPECT_END || unexpected(scanner);
+        }
+        if (!is_readable(scanner)) {
+            return true;
         }
         if (!scan_token(scanner)) {
             return false;
         }
     }
+    return true;
 }
 
 static int64_t value_limit(const struct stability_limits *limits)
@@ -236,24 +283,39 @@ static void return_rest(struct scan *scan)
     scan->number_capacity = scan->number_count;
 }
 
+struct scanner scanner_new(const char *body, size_t length, const struct stability_limits *limits,
+                           struct scan *scan, struct stability_error *error)
+{
+    return (struct scanner){.body = body,
+                            .position = body,
+                            .end = body,
+                            .limit = body + length,
+                            .comma = body,
+                            .limits = limits,
+                            .value_limit = value_limit(limits),
+                            .scan = scan,
+                            .error = error};
+}
+
+void scan_trim(struct scan *scan)
+{
+    double *exact =
+        scan->number_count > 0 ? realloc(scan->numbers, scan->number_count * sizeof *exact) : NULL;
+    if (exact != NULL) {
+        scan->numbers = exact;
+        return_rest(scan);
+    }
+}
+
 bool scan_body(const char *body, size_t length, const struct stability_limits *limits, struct scan *scan,
                size_t *offset, struct stability_error *error)
 {
-    struct scanner scanner = {.body = body,
-                              .position = body,
-                              .end = body + length,
-                              .limits = limits,
-                              .value_limit = value_limit(limits),
-                              .scan = scan,
-                              .error = error};
-    bool done = scan_all(&scanner);
+    struct scanner scanner = scanner_new(body, length, limits, scan, error);
+    scanner.end = scanner.limit;
+    bool done = scanner_read(&scanner);
     *offset = scanner.problem != NULL ? (size_t)(scanner.problem - body) : SIZE_MAX;
-    if (done && scan->number_count > 0) {
-        double *exact = realloc(scan->numbers, scan->number_count * sizeof *exact);
-        if (exact != NULL) {
-            scan->numbers = exact;
-            return_rest(scan);
-        }
+    if (done) {
+        scan_trim(scan);
     }
     return done;
 }
@@ -271,15 +333,10 @@ size_t scan_origin(const char *body, size_t length, size_t structure_offset)
     struct scan scan = {0};
     struct stability_error error = {0};
     struct stability_limits limits = {0};
-    struct scanner scanner = {.body = body,
-                              .position = body,
-                              .end = body + length,
-                              .limits = &limits,
-                              .value_limit = INT64_MAX,
-                              .scan = &scan,
-                              .watched = structure_offset,
-                              .error = &error};
-    scan_all(&scanner);
+    struct scanner scanner = scanner_new(body, length, &limits, &scan, &error);
+    scanner.end = scanner.limit;
+    scanner.watched = structure_offset;
+    scanner_read(&scanner);
     scan_free(&scan);
     return scanner.origin;
 }

@@ -53,6 +53,8 @@ struct scan {
 bool scan_body(const char *body, size_t length, const struct stability_limits *limits, struct scan *scan,
                size_t *offset, struct stability_error *error);
 void scan_free(struct scan *scan);
+/* Gives back the memory that a complete scan has over. */
+void scan_trim(struct scan *scan);
 
 /* The offset in the body of the token that ends at `structure_offset` in the structure made from it. */
 size_t scan_origin(const char *body, size_t length, size_t structure_offset);

@@ -10,26 +10,12 @@
  * once, and not looked at again as part of something else. */
 #define MIXED_ARRAY_NUMBERS 1024
 
-enum content { CONTENT_UNKNOWN, CONTENT_NUMBERS, CONTENT_LISTS };
-
-/* What is known of the lists at one depth. */
-struct depth {
-    enum content content;
-    int64_t size;   /* of the first one that was closed, or -1 */
-    int64_t length; /* of the one that is open, so far */
-    const char *start;
-};
-
-struct array {
-    struct scanner *scanner;
-    const char *text;
-    enum array_outcome outcome; /* valid once a function has returned false */
-    int depth;
-    struct depth depths[STABILITY_MAX_RANK];
-    size_t first; /* index of the first number */
-    bool reals;
-    bool numbers;
-};
+/* Where what can be read of an array ends: up to a comma, its items are whole. */
+static const char *end_of(const struct array *array)
+{
+    const struct scanner *scanner = array->scanner;
+    return scanner_has_all(scanner) ? scanner->end : scanner->comma;
+}
 
 static bool finish(struct array *array, enum array_outcome outcome)
 {
@@ -126,7 +112,7 @@ static bool close_list(struct array *array)
 static bool read_one_word(struct array *array)
 {
     struct scan *scan = array->scanner->scan;
-    const char *after = read_word(array->text, array->scanner->end, &scan->numbers[scan->number_count]);
+    const char *after = read_word(array->text, end_of(array), &scan->numbers[scan->number_count]);
     if (after == NULL) {
         return leave(array);
     }
@@ -139,14 +125,13 @@ static bool read_one_word(struct array *array)
 /* Reads numbers, up to `room`, in one go. */
 static bool read_some_numbers(struct array *array, size_t room)
 {
-    struct scanner *scanner = array->scanner;
-    struct scan *scan = scanner->scan;
+    struct scan *scan = array->scanner->scan;
     double *values = scan->numbers + scan->number_count;
-    size_t count = number_parse_list(&array->text, scanner->end, values, room, &array->reals);
+    size_t count = number_parse_list(&array->text, end_of(array), values, room, &array->reals);
     if (count == 0) {
         struct number number;
-        const char *where = number_parse(array->text, scanner->end, &number);
-        scanner_bad_number(scanner, array->text, where, &number);
+        const char *where = number_parse(array->text, end_of(array), &number);
+        scanner_bad_number(array->scanner, array->text, where, &number);
         return finish(array, ARRAY_FAILED);
     }
     scan->number_count += count;
@@ -168,8 +153,9 @@ static bool read_leaves(struct array *array)
     struct scanner *scanner = array->scanner;
     struct scan *scan = scanner->scan;
     size_t limit = scanner->limits->elements > 0 ? (size_t)scanner->limits->elements : SIZE_MAX;
+    const char *end = end_of(array);
     const char *next = array->text;
-    while (next < scanner->end && (number_starts_with(*next) || *next == '"')) {
+    while (next < end && (number_starts_with(*next) || *next == '"')) {
         array->text = next;
         if (scan->number_count - array->first == limit) {
             return too_many(array);
@@ -185,10 +171,10 @@ static bool read_leaves(struct array *array)
             return false;
         }
         next = array->text;
-        if (next == scanner->end || *next != ',') {
+        if (next == end || *next != ',') {
             break;
         }
-        next = skip_space(next + 1, scanner->end);
+        next = skip_space(next + 1, end);
     }
     return true;
 }
@@ -199,7 +185,7 @@ static bool read_numbers(struct array *array)
     struct depth *depth = &array->depths[array->depth - 1];
     double value;
     if (depth->content == CONTENT_LISTS) {
-        bool other = *array->text == '"' && read_word(array->text, array->scanner->end, &value) == NULL;
+        bool other = *array->text == '"' && read_word(array->text, end_of(array), &value) == NULL;
         return other ? leave(array) : has_both(array);
     }
     depth->content = CONTENT_NUMBERS;
@@ -212,9 +198,10 @@ static bool read_numbers(struct array *array)
 /* Reads what must follow an item: closing brackets, and a comma unless all are closed. */
 static bool read_separator(struct array *array)
 {
+    const char *end = end_of(array);
     while (array->depth > 0) {
-        array->text = skip_space(array->text, array->scanner->end);
-        char next = array->text < array->scanner->end ? *array->text : '\0';
+        array->text = skip_space(array->text, end);
+        char next = array->text < end ? *array->text : '\0';
         if (next == ',') {
             array->text++;
             return true;
@@ -232,8 +219,11 @@ static bool read_separator(struct array *array)
 
 static bool read_item(struct array *array)
 {
-    const char *end = array->scanner->end;
+    const char *end = end_of(array);
     array->text = skip_space(array->text, end);
+    if (array->text == end && !scanner_has_all(array->scanner)) {
+        return finish(array, ARRAY_PAUSED);
+    }
     char first = array->text < end ? *array->text : '\0';
     if (first == '[') {
         if (!open_list(array)) {
@@ -268,21 +258,39 @@ static bool take(struct array *array)
     return scanner_emit_slab(array->scanner, start, &slab);
 }
 
-enum array_outcome scan_array(struct scanner *scanner)
+static void begin(struct array *array, struct scanner *scanner)
 {
-    struct array array = {
-        .scanner = scanner, .text = scanner->position, .first = scanner->scan->number_count};
+    *array =
+        (struct array){.scanner = scanner, .text = scanner->position, .first = scanner->scan->number_count};
     for (int i = 0; i < STABILITY_MAX_RANK; i++) {
-        array.depths[i].size = -1;
+        array->depths[i].size = -1;
     }
+}
+
+/* Reads items until the array ends, or cannot be read on. */
+static enum array_outcome read_array(struct array *array)
+{
     do {
-        if (!read_item(&array)) {
-            scanner->scan->number_count = array.first;
-            return array.outcome;
+        if (!read_item(array)) {
+            return array->outcome;
         }
-    } while (array.depth > 0);
-    if (scanner->scan->number_count == array.first) {
+    } while (array->depth > 0);
+    if (array->scanner->scan->number_count == array->first) {
         return ARRAY_MIXED;
     }
-    return take(&array) ? ARRAY_TAKEN : ARRAY_FAILED;
+    return take(array) ? ARRAY_TAKEN : ARRAY_FAILED;
+}
+
+enum array_outcome scan_array(struct scanner *scanner)
+{
+    struct array *array = &scanner->array;
+    if (!scanner->in_array) {
+        begin(array, scanner);
+    }
+    enum array_outcome outcome = read_array(array);
+    scanner->in_array = outcome == ARRAY_PAUSED;
+    if (outcome == ARRAY_MIXED || outcome == ARRAY_FAILED) {
+        scanner->scan->number_count = array->first;
+    }
+    return outcome;
 }

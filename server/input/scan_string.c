@@ -121,24 +121,32 @@ static const char *scan_character(struct scanner *scanner, const char *text)
     return text + length;
 }
 
-const char *scan_string(struct scanner *scanner, bool *plain)
+/* An escaped character, or one that is not ASCII, is not looked at before so much is there. */
+#define LONGEST_CHARACTER 12
+
+const char *scan_string(struct scanner *scanner)
 {
-    const char *text = scanner->position + 1;
-    *plain = true;
-    for (;;) {
+    const char *text = scanner->string;
+    if (text == NULL) {
+        text = scanner->position + 1;
+        scanner->plain = true;
+    }
+    while (text != NULL) {
         text = skip_plain(text, scanner->end);
+        scanner->string = text;
+        if (text < scanner->end && *text == '"') {
+            return text + 1;
+        }
+        if (!scanner_has_all(scanner) && scanner->end - text < LONGEST_CHARACTER) {
+            return NULL;
+        }
         if (text == scanner->end) {
             scanner_fail(scanner, scanner->position, STABILITY_ERROR_SYNTAX,
                          "the string that begins here has no end");
             return NULL;
         }
-        if (*text == '"') {
-            return text + 1;
-        }
-        *plain = false;
+        scanner->plain = false;
         text = *text == '\\' ? scan_escape(scanner, text) : scan_character(scanner, text);
-        if (text == NULL) {
-            return NULL;
-        }
     }
+    return NULL;
 }

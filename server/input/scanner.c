@@ -24,6 +24,9 @@ bool scanner_fail(struct scanner *scanner, const char *where, enum stability_cod
                   ...)
 {
     scanner->problem = where;
+    if (!scanner_has_all(scanner)) {
+        return false;
+    }
     size_t offset = (size_t)(where - scanner->body);
     struct input_position position = position_at(scanner->body, offset);
     char pointer[sizeof scanner->error->pointer] = "";
@@ -143,7 +146,7 @@ bool scanner_emit_slab(struct scanner *scanner, const char *start, const struct 
 bool scanner_grow_numbers(struct scanner *scanner)
 {
     struct scan *scan = scanner->scan;
-    size_t expected = (size_t)(scanner->end - scanner->position) / USUAL_NUMBER_LENGTH + 64;
+    size_t expected = (size_t)(scanner->limit - scanner->position) / USUAL_NUMBER_LENGTH + 64;
     size_t at_least = scan->number_capacity == 0 ? expected : 64;
     double *numbers = grow(scanner, scan->numbers, &scan->number_capacity, at_least, sizeof *numbers);
     if (numbers == NULL) {

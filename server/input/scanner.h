@@ -17,10 +17,41 @@ enum expectation {
     EXPECT_END
 };
 
+enum content { CONTENT_UNKNOWN, CONTENT_NUMBERS, CONTENT_LISTS };
+
+/* What is known of the lists at one depth of an array. */
+struct depth {
+    enum content content;
+    int64_t size;   /* of the first one that was closed, or -1 */
+    int64_t length; /* of the one that is open, so far */
+    const char *start;
+};
+
+enum array_outcome {
+    ARRAY_TAKEN,  /* its slab was emitted, and the position is after it */
+    ARRAY_MIXED,  /* it is no array of numbers; nothing was changed */
+    ARRAY_PAUSED, /* it goes on behind what is there of the body */
+    ARRAY_FAILED  /* there is an error */
+};
+
+/* An array that may be one of numbers, half read. */
+struct array {
+    struct scanner *scanner;
+    const char *text;
+    enum array_outcome outcome; /* valid once a function has returned false */
+    int depth;
+    struct depth depths[STABILITY_MAX_RANK];
+    size_t first; /* index of the first number */
+    bool reals;
+    bool numbers;
+};
+
+/* Begins with the first byte of the body, of which as much is there as `end` says; the rest is zero. */
 struct scanner {
     const char *body;
     const char *position;
-    const char *end;
+    const char *end;   /* of what is there of the body */
+    const char *limit; /* of the whole body */
     enum expectation expectation;
     int depth;
     char closers[SCAN_MAX_DEPTH]; /* of the arrays and objects that are open: ] or } */
@@ -32,6 +63,13 @@ struct scanner {
     size_t origin;
     const char *problem; /* where the error is, or NULL */
     struct stability_error *error;
+    /* What waits for more of the body, where `end` is before `limit`. */
+    const char *string; /* the string at `position` was checked up to here; NULL: none was begun */
+    bool plain;         /* so far */
+    bool in_array;      /* the array at `position` is being read */
+    struct array array;
+    const char *comma; /* behind the last one that is there: arrays are read up to here */
+    size_t patience;   /* bytes of a number or literal to wait for, so that none is looked at too often */
 };
 
 static inline const char *skip_space(const char *text, const char *end)
@@ -65,16 +103,24 @@ static inline bool scanner_reserve_number(struct scanner *scanner)
     return scanner->scan->number_count < scanner->scan->number_capacity || scanner_grow_numbers(scanner);
 }
 
-/* Checks the string at scanner->position and returns the position after it, or NULL on error. *plain:
- * printable ASCII without escapes. */
-const char *scan_string(struct scanner *scanner, bool *plain);
+/* Checks the string at scanner->position and returns the position after it, or NULL on error, or where it
+ * goes on behind what is there. Called again, it goes on where it was. scanner->plain: printable ASCII
+ * without escapes. */
+const char *scan_string(struct scanner *scanner);
 
-enum array_outcome {
-    ARRAY_TAKEN, /* its slab was emitted, and the position is after it */
-    ARRAY_MIXED, /* it is no array of numbers; nothing was changed */
-    ARRAY_FAILED /* there is an error */
-};
-/* Tries to take the array at scanner->position out. */
+/* Tries to take the array at scanner->position out, or goes on with it. */
 enum array_outcome scan_array(struct scanner *scanner);
+
+/* A scanner for a body of `length` bytes, of which none is there yet. */
+struct scanner scanner_new(const char *body, size_t length, const struct stability_limits *limits,
+                           struct scan *scan, struct stability_error *error);
+/* Reads on, as far as scanner->end allows. False on error; one before the whole body is there has no message.
+ */
+bool scanner_read(struct scanner *scanner);
+
+static inline bool scanner_has_all(const struct scanner *scanner)
+{
+    return scanner->end == scanner->limit;
+}
 
 #endif

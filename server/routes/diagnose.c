@@ -30,10 +30,11 @@ bool diagnose_request(const struct http_request *request, enum input_purpose pur
         .context = request->context,
     };
     struct report_findings baseline = {0};
-    bool done = kept_baseline(request, &baseline, &call.choice, &diagnosis->error) &&
-                container_open(request->body, request->body_length, request->boundary, &call.body,
-                               &diagnosis->error) &&
-                diagnosis_run(&call, diagnosis);
+    bool done =
+        kept_baseline(request, &baseline, &call.choice, &diagnosis->error) &&
+        container_open(request->body, request->body_length, request->boundary, &call.body, &diagnosis->error);
+    call.body.arrival = request->arrival;
+    done = done && diagnosis_run(&call, diagnosis);
     report_findings_free(&baseline);
     if (borrowed > 0) {
         pool_return(pool, borrowed);

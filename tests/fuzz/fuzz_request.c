@@ -1,7 +1,9 @@
 /* Any bytes as the JSON of a request: they are read or refused with an error, and as to what is JSON and what
- * is not, jansson agrees. */
+ * is not, jansson agrees. In which pieces they arrive makes no difference. */
 #include "server/input/request.h"
 #include "tests/fuzz/fuzz.h"
+
+#include "tests/server/arrival_case.h"
 
 #include <jansson.h>
 
@@ -36,6 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             (error.code != STABILITY_OK && where.offset >= 0 && (size_t)where.offset <= size));
     compare(body, size, &error, where.known);
     input_request_free(request);
+    size_t step = 1 + (size > 0 ? data[size / 2] % 16 : 0);
+    require(arrives_alike(body, size, &limits, step, step));
     free(copy);
     return 0;
 }

@@ -1,4 +1,6 @@
 /* Bodies and what must be said of them, from tests/data/json. */
+#include "tests/server/arrival_case.h"
+
 #include "server/input/request.h"
 
 #include <inttypes.h>
@@ -79,6 +81,9 @@ static bool check_case(const char *frame, const char *line)
     int used = 0;
     assert_int_equal(sscanf(line, "%63s %31s %127s%n", verdict, offset, pointer, &used), 3);
     struct body body = make_body(frame, line + used + 1);
+    for (size_t step = 1; step <= 4; step++) {
+        assert_true(arrives_alike(body.bytes, body.length, &limits, step, step));
+    }
     struct stability_error error = {0};
     struct input_position where;
     struct input_request *request =
