@@ -15,15 +15,11 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "clients/python"), str(ROOT / "tests/http")]
 
-SYSTEM_PYTHON = "/usr/bin/python3"
+sys.path.append(str(ROOT / "tests/clients"))
 
+from pytorch import has, with_pytorch  # noqa: E402
 
-def has(python, module):
-    return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
-
-
-if not has(sys.executable, "torch") and os.path.exists(SYSTEM_PYTHON) and has(SYSTEM_PYTHON, "torch"):
-    os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])
+with_pytorch(None)
 
 from support import Server, run_tests  # noqa: E402
 
@@ -233,7 +229,7 @@ if torch:
                     report = stabilityd.diagnose(model, x, y, loss_fn, connection=connection)
                     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items()), model
                     loss, gradients = reference(model, x, y, loss_fn)
-                    traced = stabilityd.trace(model, x, loss_fn, connection)
+                    traced = stabilityd.trace(model, x, y, loss_fn, connection)
                     assert close(report.loss, loss), (model, report.loss, loss)
                     for name, gradient in gradients.items():
                         layer, _, parameter = traced.key_of(name).rpartition(".")

@@ -22,4 +22,8 @@ __all__ = [
     "gradcheck",
     "trace",
 ]
+for _public in (Connection, GradcheckReport, Report, ServiceError, StabilityError, TraceError):
+    _public.__module__ = __name__  # as users know them
+del _public
+
 __version__ = "1.0.0"

@@ -13,9 +13,9 @@ from .trace import Trace, trace
 Options = Mapping[str, Any]
 
 
-def _request(traced: Trace, target: Any, options: Options) -> dict[str, Any]:
+def _request(traced: Trace, options: Options) -> dict[str, Any]:
     data = {name: to_json(tensor) for name, tensor in traced.inputs.items()}
-    data["target"] = to_json(target)
+    data["target"] = to_json(traced.target)
     return {"model": traced.model, "data": data, "options": dict(options)}
 
 
@@ -51,7 +51,7 @@ def diagnose(
 
     Raises TraceError where the model has something that the service doesn't know, ServiceError where it refuses."""
     connection = connection or Connection(url)
-    traced = trace(model, x, loss_fn, connection, name=name)
+    traced = trace(model, x, y, loss_fn, connection, name=name)
     options: dict[str, Any] = {
         "precision": precision or _precision(model),
         "mode": "train" if model.training else "eval",
@@ -60,7 +60,7 @@ def diagnose(
     for key, value in (("analyses", analyses), ("thresholds", thresholds), ("learning_rate", learning_rate)):
         if value is not None:
             options[key] = value
-    request = _request(traced, y, options)
+    request = _request(traced, options)
     weights = to_safetensors(traced.weights)
     headers, content = connection.post("/v1/diagnose", request, weights, save=save, baseline=baseline)
     return Report(json.loads(content), _renderer(connection, "/v1/diagnose", request, weights), headers.get("Location"))
@@ -86,7 +86,7 @@ def gradcheck(
     Differences are taken in float64, so gradients should be computed in float64 too: those of float32 are exact to
     about 1e-6, which is `acceptable`, not `correct`."""
     connection = connection or Connection(url)
-    traced = trace(model, x, loss_fn, connection)
+    traced = trace(model, x, y, loss_fn, connection)
     if gradients is None:
         gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     settings: dict[str, Any] = {"mode": mode, "seed": seed}
@@ -94,7 +94,7 @@ def gradcheck(
         settings["samples"] = samples
     if epsilon is not None:
         settings["epsilon"] = epsilon
-    request = _request(traced, y, {"mode": "train" if model.training else "eval", "gradcheck": settings})
+    request = _request(traced, {"mode": "train" if model.training else "eval", "gradcheck": settings})
     request["gradients"] = {traced.key_of(name): to_json(gradient) for name, gradient in gradients.items()}
     weights = to_safetensors(traced.weights)
     _, content = connection.post("/v1/gradcheck", request, weights)

@@ -29,8 +29,7 @@ def pytest_configure(config: Any) -> None:
         os.environ["STABILITYD_URL"] = url
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_pyfunc_call(pyfuncitem: Any) -> Iterator[None]:
+def _judged_call(pyfuncitem: Any) -> Iterator[None]:
     marker = pyfuncitem.get_closest_marker("stable")
     if marker is None:
         yield
@@ -40,6 +39,9 @@ def pytest_pyfunc_call(pyfuncitem: Any) -> Iterator[None]:
     if outcome.excinfo is not None:
         return
     _judge(reports, marker.kwargs.get("severity", marker.args[0] if marker.args else "error"))
+
+
+pytest_pyfunc_call = pytest.hookimpl(hookwrapper=True)(_judged_call)
 
 
 def _judge(reports: list[Any], severity: str) -> None:

@@ -1,4 +1,4 @@
-"""From a torch.nn.Module to a model of the service.
+"""From a torch.nn.Module and its loss to a model of the service.
 
 The model runs once on the batch, while each call of a module is watched, and by a TorchFunctionMode each call of a
 function or of a tensor's method; a Recorder writes down which layer made each tensor. So whatever Python does between them
@@ -8,28 +8,33 @@ function or of a tensor's method; a Recorder writes down which layer made each t
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
+from torch.jit._script import ScriptModule
 
-from . import losses, operations
 from .connection import Connection
 from .recorder import Recorder, TraceError
+from .watch import Watch
 
 __all__ = ["Trace", "TraceError", "trace"]
 
 
 @dataclass
 class Trace:
-    """A model as the service reads it: the request's `model`, its inputs by name, its weights by key."""
+    """A model as the service reads it: the request's `model`, its inputs by name, the target, weights by key. `loss` is what
+    PyTorch computed."""
 
     model: dict[str, Any]
     inputs: dict[str, torch.Tensor]
+    target: torch.Tensor
     weights: dict[str, torch.Tensor]
     keys: dict[str, str]
+    loss: float
 
     def key_of(self, parameter: str) -> str:
         """The key of a parameter by its name in model.named_parameters()."""
@@ -38,111 +43,17 @@ class Trace:
         return self.keys[parameter]
 
 
-class _Watch(TorchFunctionMode):
-    """Tells the recorder of all calls, but for those within a module that is one layer."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__()
-        self._recorder = recorder
-        self._path: list[str] = []
-        self._layer: Optional[nn.Module] = None  # whose forward runs
-        self._recording = False
-        self._calls = 0
-        self._getitem = torch.Tensor.__getitem__
-        self._watch_getitem = lambda tensor, index: self._watched_getitem(tensor, index)  # a function becomes a method
-
-    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is self._watch_getitem:
-            func = self._getitem
-        output = func(*args, **kwargs)
-        self._record(operations.name_of(func), args, kwargs, output)
-        return output
-
-    @contextlib.contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """What the recorder itself does with tensors is not recorded."""
-        self._recording = True
-        try:
-            yield
-        finally:
-            self._recording = False
-
-    def _record(self, name: str, args: Any, kwargs: Any, output: Any) -> None:
-        self._calls += 1
-        if self._layer is not None or self._recording:
-            return
-        with self._quietly():
-            node = f"{self._path[-1]}.{name}" if self._path and self._path[-1] else name
-            operations.record(self._recorder, name, node, args, kwargs, output)
-
-    def _watched_getitem(self, tensor: torch.Tensor, index: Any) -> torch.Tensor:
-        calls = self._calls
-        output = self._getitem(tensor, index)
-        if self._calls == calls:
-            self._record("getitem", (tensor, index), {}, output)
-        return output
-
-    def __enter__(self) -> Any:
-        """Until PyTorch 2 the mode isn't told of x[0] and x[1:2]."""
-        setattr(torch.Tensor, "__getitem__", self._watch_getitem)
-        return super().__enter__()
-
-    def __exit__(self, *reason: Any) -> Any:
-        setattr(torch.Tensor, "__getitem__", self._getitem)
-        return super().__exit__(*reason)
-
-    def watched(self, module: nn.Module, path: str) -> Callable[..., Any]:
-        """The forward of the module at `path`, seen. Not by hooks: before PyTorch 2 they don't get keyword arguments."""
-        forward = module.forward
-
-        def watch(*args: Any, **kwargs: Any) -> Any:
-            is_layer = self._layer is None and self._recorder.is_layer(module)
-            if is_layer:
-                self._layer = module
-            self._path.append(path)
-            try:
-                output = forward(*args, **kwargs)
-            finally:
-                self._path.pop()
-                if is_layer:
-                    self._layer = None
-            if is_layer:
-                with self._quietly():
-                    self._recorder.module(module, path, args, kwargs, output)
-            return output
-
-        return watch
-
-
 @contextlib.contextmanager
 def _unchanged(model: nn.Module) -> Iterator[None]:
     """Runs a model without a trace of it: buffers (running statistics) and the generator's state are put back."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    with torch.random.fork_rng(), torch.no_grad():
+    with torch.random.fork_rng():
         try:
             yield
         finally:
-            for buffer, before in buffers:
-                buffer.copy_(before)
-
-
-def _run(model: nn.Module, inputs: tuple[torch.Tensor, ...], recorder: Recorder) -> Any:
-    """Runs the model once, and lets the recorder know all that happens."""
-    watch = _Watch(recorder)
-    modules = dict(model.named_modules())
-    before = {path: module.__dict__.get("forward") for path, module in modules.items()}
-    try:
-        for path, module in modules.items():
-            module.__dict__["forward"] = watch.watched(module, path)
-        with watch:
-            return model(*inputs)
-    finally:
-        for path, module in modules.items():
-            if before[path] is None:
-                module.__dict__.pop("forward", None)
-            else:
-                module.__dict__["forward"] = before[path]
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
 
 
 def _all_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
@@ -156,26 +67,84 @@ def _first_tensor(output: Any) -> torch.Tensor:
     """What the loss reads: the output, or the first tensor in it."""
     if isinstance(output, torch.Tensor):
         return output
-    for part in output.values() if isinstance(output, dict) else output if isinstance(output, (list, tuple)) else ():
+    for part in output.values() if isinstance(output, Mapping) else output if isinstance(output, (list, tuple)) else ():
         return _first_tensor(part)
     raise TraceError(f"the model's output must be a tensor or start with one, got {type(output).__name__}")
 
 
-def trace(model: nn.Module, x: Any, loss_fn: Any, connection: Connection, *, name: Optional[str] = None) -> Trace:
-    """Traces `model` on the batch `x` (a tensor, or a tuple of the model's inputs). Raises TraceError, which names
-    everything that has no counterpart among the service's layers."""
-    inputs = tuple(x) if isinstance(x, (tuple, list)) else (x,)
-    inputs = tuple(torch.as_tensor(tensor) for tensor in inputs)
-    recorder = Recorder(connection.table("layers")["layers"], model)
-    named = {"input" if len(inputs) == 1 else f"input{i}": tensor for i, tensor in enumerate(inputs)}
+def _reads_tensors(loss_fn: Any) -> bool:
+    """Whether it is a loss of PyTorch, which can't read tuples and dictionaries."""
+    function = loss_fn.func if isinstance(loss_fn, functools.partial) else loss_fn
+    kind = type(function) if isinstance(function, nn.Module) else function
+    return str(getattr(kind, "__module__", "")).startswith("torch.nn")
+
+
+def _named_inputs(x: Any, dtype: Optional[torch.dtype]) -> tuple[list[torch.Tensor], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The inputs by position, by keyword, and all by name; floating ones in `dtype`, where one is given."""
+
+    def tensor(value: Any) -> torch.Tensor:
+        given = torch.as_tensor(value)
+        return given.to(dtype) if dtype is not None and given.is_floating_point() else given
+
+    if isinstance(x, Mapping):
+        keywords = {str(name): tensor(value) for name, value in x.items()}
+        return [], keywords, keywords
+    given = [tensor(value) for value in x] if isinstance(x, (tuple, list)) else [tensor(x)]
+    return given, {}, {"input" if len(given) == 1 else f"input{i}": value for i, value in enumerate(given)}
+
+
+def _in_single_precision(model: nn.Module) -> Optional[nn.Module]:
+    """A copy of a model in half precision, which PyTorch can't run everywhere; None for all others."""
+    halves = any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters())
+    return copy.deepcopy(model).float() if halves else None
+
+
+def _in_dtype(value: Any, dtype: Optional[torch.dtype]) -> Any:
+    if dtype is None or not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return value
+    return value.to(dtype)
+
+
+def trace(model: nn.Module, x: Any, y: Any, loss_fn: Callable[..., Any], connection: Connection, *, name: Optional[str] = None) -> Trace:
+    """Traces `model` on the batch `x` (a tensor, a tuple of the model's inputs, or a dictionary of its keyword arguments) and
+    `loss_fn` on its output and `y`. Raises TraceError, which names everything that has no counterpart among the service's layers,
+    and where it is called."""
+    model = getattr(model, "_orig_mod", model)  # of torch.compile
+    if isinstance(model, ScriptModule):
+        raise TraceError("a TorchScript module can't be looked into: give the torch.nn.Module that it was made from")
+    single = _in_single_precision(model)
+    dtype = torch.float32 if single is not None else None
+    running = single if single is not None else model
+    args, kwargs, named = _named_inputs(x, dtype)
+    parts = [running, loss_fn] if isinstance(loss_fn, nn.Module) else [running]
+    recorder = Recorder(connection.table("layers")["layers"], *parts)
     recorder.begin(named)
-    with _unchanged(model):
-        output = _run(model, inputs, recorder)
-    recorder.raise_problems()
-    layers = recorder.layers
-    loss = losses.loss_of(loss_fn, connection.table("losses")["losses"])
-    loss["inputs"] = [recorder.name_of(_first_tensor(output), "the loss")]
-    recorder.raise_problems()
-    wire = {"name": name or type(model).__name__, "inputs": list(named), "layers": layers, "loss": loss}
-    keys = {n: recorder.keys[id(p)] for n, p in _all_parameters(model) if id(p) in recorder.keys}
-    return Trace(wire, named, recorder.weights, keys)
+    watch = Watch(recorder, connection.table("losses")["losses"], running.training)
+
+    def run() -> torch.Tensor:
+        output = running(*args, **kwargs)
+        return loss_fn(_first_tensor(output) if _reads_tensors(loss_fn) else output, _in_dtype(y, dtype))  # type: ignore[no-any-return]
+
+    with _unchanged(running):
+        value = watch.run(running, run)
+    loss, target = _loss(recorder, watch, value)
+    recorder.finish(loss["inputs"])
+    wire = {"name": name or type(model).__name__, "inputs": list(recorder.inputs), "layers": recorder.layers, "loss": loss}
+    kept = {parameter: recorder.key_of(tensor) for parameter, tensor in _all_parameters(running)}
+    keys = {parameter: key for parameter, key in kept.items() if key is not None}
+    return Trace(wire, recorder.inputs, target, recorder.weights, keys, float(value.detach()))
+
+
+def _loss(recorder: Recorder, watch: Watch, value: Any) -> tuple[dict[str, Any], torch.Tensor]:
+    """The request's loss, and its target. A loss that the service does not have is computed by layers, down to one number, which
+    HingeEmbeddingLoss with the target 1 lets through as it is."""
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        what = f"a tensor of shape {list(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+        raise TraceError(f"the loss must be one number, got {what}")
+    if not recorder.follows(value):
+        raise TraceError("the loss does not depend on the model's parameters (torch.no_grad(), .detach(), .item()?)")
+    call = watch.loss_calls.get(id(value))
+    if call is not None:
+        return {**call.loss, "inputs": [recorder.name_of(tensor, "the loss") for tensor in call.inputs]}, call.target
+    return {"type": "HingeEmbeddingLoss", "inputs": [recorder.name_of(value, "the loss")]}, torch.ones(value.shape)
+
