@@ -1,130 +1,158 @@
 // The page: files or an example become a request, the service runs it, the report is shown.
-import { element, find } from './dom.js';
-import { get, run, Problem } from './service.js';
-import { patched } from './patch.js';
-import { comparison, view } from './report.js';
-import { draw } from './charts.js';
+import { element, find, say, sentence, words } from './dom.js';
+import { get, getFile, run } from './service.js';
+import { comparison, outcome, view } from './report.js';
+import { begin, change, edited, prepare, take, unpatchable } from './request.js';
+import { baselineOf, linked, list } from './saved.js';
 import { EXAMPLES } from './examples.js';
-import { linked, list } from './saved.js';
+import { draw } from './plot.js';
+import { load } from './rules.js';
+import { placeOf } from './place.js';
 
-/** Files that go along with the JSON, by part of the form. */
-const attached = { weights: null, model: null };
 /** Always worth having on this page, beside those that always run. */
 const CHOSEN = ['fixes', 'exponents'];
+const FORMATS = { json: 'json', html: 'html', markdown: 'md', text: 'txt', sarif: 'sarif', junit: 'xml' };
 
-// ---- the request ----
+let busy = false;
 
-function showAttached() {
-  find('attached').replaceChildren(...Object.entries(attached).filter(([, file]) => file).map(([part, file]) => element('li', {},
-    `${file.name} (${(file.size / 1e6).toFixed(1)} MB) as ${part} `,
-    element('button', { type: 'button', 'aria-label': `Remove ${file.name}`, onclick: () => { attached[part] = null; showAttached(); } }, 'Remove'))));
-}
+// ---- what is wrong ----
 
-async function take(files) {
-  for (const file of files) {
-    if (file.name.endsWith('.safetensors')) attached.weights = file;
-    else if (file.name.endsWith('.onnx')) attached.model = file;
-    else find('text').value = await file.text();
-  }
-  showAttached();
-}
-
-/** The request's JSON with the page's analyses in it; where it is no JSON it goes as it is, and the service says what is wrong. */
-function prepare(text, path) {
-  let request;
+/** Lines, columns and pointers refer to the text of the request: what to select there, or null. */
+function placeIn(text, { pointer, offset }) {
+  if (Number.isInteger(offset)) return [Math.min(offset, Math.max(text.length - 1, 0)), offset + 1];
+  if (!pointer) return null;
   try {
-    request = JSON.parse(text);
+    JSON.parse(text);
   } catch {
-    return { text, request: null };
+    return null;
   }
-  if (path === '/v1/diagnose' && request !== null && typeof request === 'object') {
-    const names = [...find('analyses').querySelectorAll('input:checked')].map((box) => box.value);
-    const given = request.options?.analyses ?? [];
-    const analyses = Array.isArray(given) ? [...new Set([...given, ...names])] : { ...Object.fromEntries(names.map((name) => [name, {}])), ...given };
-    request = { ...request, options: { ...request.options, analyses } };
-  }
-  return { text: JSON.stringify(request), request };
+  return placeOf(text, pointer);
+}
+
+function select([start, end]) {
+  const area = find('text');
+  const line = area.value.slice(0, start).split('\n').length;
+  area.focus();
+  area.setSelectionRange(start, end);
+  area.scrollTop = (line - 3) * Number.parseFloat(getComputedStyle(area).lineHeight);
+}
+
+function complain(problem) {
+  const document = problem.document || {};
+  const title = document.title && `${document.title}${problem.status ? ` (${problem.status})` : ''}`;
+  const place = edited() && placeIn(edited(), document);
+  find('problem').replaceChildren(...[
+    title && element('strong', {}, title),
+    element('p', {}, sentence(problem.message)),
+    document.pointer && element('p', {}, 'In the request at ', element('code', {}, document.pointer), '.'),
+    problem.retryAfter && element('p', {}, `Try again in ${problem.retryAfter} s.`),
+    problem.status === 401 && element('p', {}, 'Give the token under “Analyses and options”.'),
+    place && element('button', { type: 'button', onclick: () => select(place) }, 'Show the place'),
+  ].filter(Boolean));
+  find('problem').hidden = false;
+  if (problem.status === 401) find('options').open = true;
 }
 
 // ---- running it ----
 
-function show(element_, shown) {
-  element_.hidden = !shown;
-}
-
-function busy(is) {
-  for (const id of ['diagnose', 'gradcheck']) find(id).disabled = is;
-  show(find('work'), is);
-  show(find('cancel'), false);
+function work(is) {
+  busy = is;
+  for (const id of ['diagnose', 'gradcheck']) find(id).setAttribute('aria-disabled', is);
+  find('work').hidden = !is;
+  find('cancel').hidden = !is;
 }
 
 function tell(job) {
   const { stage, done, total } = job.progress;
-  find('stage').textContent = job.state === 'running' && stage ? stage : job.state;
+  const text = job.state === 'running' && stage ? stage : job.state;
+  if (find('stage').textContent !== text) find('stage').textContent = text;
   if (total > 0) Object.assign(find('progress'), { max: total, value: done });
   else find('progress').removeAttribute('value');
 }
 
-function complain(problem) {
-  const { pointer, line, column } = problem.document || {};
-  const where = pointer ? `\nin the request at ${pointer}` : line ? `\nline ${line}, column ${column}` : '';
-  const title = problem instanceof Problem && problem.status ? `${problem.document.title || 'Refused'} (${problem.status})\n` : '';
-  find('problem').textContent = `${title}${problem.message}${where}`;
-  show(find('problem'), true);
-}
-
-async function perform(path, text) {
-  const { text: body, request } = prepare(text, path);
-  show(find('problem'), false);
-  busy(true);
+/** {report, source, saved}, or null: it was refused or cancelled, and that was said. */
+async function perform(path) {
+  find('problem').hidden = true;
+  const starter = document.activeElement;
+  work(true);
   tell({ state: 'sending', progress: {} });
   try {
-    const result = await run(path, { text: body, ...attached }, find('name').value.trim(), tell, (cancel) => {
-      find('cancel').onclick = cancel;
-      show(find('cancel'), true);
-    });
-    return result && { ...result, request };
+    const request = await prepare(path);
+    const result = await run(path, request, find('name').value.trim(), tell, (cancel) => { find('cancel').onclick = cancel; });
+    if (!result) say('Cancelled.');
+    return result;
   } catch (problem) {
     complain(problem);
     return null;
   } finally {
-    busy(false);
+    if (document.activeElement === find('cancel')) (starter.isConnected ? starter : find('diagnose')).focus();
+    work(false);
   }
 }
 
-function present(...parts) {
+async function download(source, format) {
+  const link = element('a', { href: URL.createObjectURL(await getFile(`${source}?format=${format}`)), download: `report.${FORMATS[format]}` });
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+const downloads = (source) => element('p', { class: 'actions', id: 'downloads' }, 'Download as',
+  Object.keys(FORMATS).map((format) => element('button', { type: 'button', 'aria-label': `Download as ${format}`, onclick: () => download(source, format) }, format)));
+
+function present(report, ...parts) {
   find('content').replaceChildren(...parts);
-  show(find('report'), true);
+  find('report').hidden = false;
   draw();
   find('report').focus();
+  say(`Report. ${outcome(report)}.`);
+  document.title = `${report.verdict}${report.summary?.model ? `: ${report.summary.model}` : ''} – stabilityd`;
+}
+
+/** Beside the model's baseline, where there is one that is another report. */
+async function besideBaseline(report, id) {
+  const baseline = report.summary ? baselineOf(report.summary.model) : null;
+  if (!baseline || baseline === id) return [];
+  try {
+    return [comparison(await get(`/v1/reports/${baseline}`), report, ['Compared with the baseline', 'Baseline', 'This report'])];
+  } catch {
+    return []; // it is gone
+  }
+}
+
+function addressOf(result) {
+  history.replaceState(null, '', result.saved ? `#${result.saved.replace('/v1', '')}` : location.pathname);
+  if (result.saved) list();
 }
 
 /** A fix, applied to what the client sent: the new request is there to see and to post on. */
-async function apply(before, sent, fix) {
-  let changed;
+async function apply(before, fix) {
+  if (busy) return;
+  let undo;
   try {
-    changed = patched(JSON.parse(sent), fix.patch);
+    undo = await change(fix.patch);
   } catch (problem) {
     complain(problem);
     return;
   }
-  const text = JSON.stringify(changed, null, 2);
-  const result = await perform('/v1/diagnose', text);
-  if (!result) return;
-  find('text').value = text;
-  present(comparison(before, result.report, fix), view(result.report, result.request, (next) => apply(result.report, text, next)));
+  const result = await perform('/v1/diagnose');
+  if (!result) {
+    undo();
+    return;
+  }
+  const back = element('button', { type: 'button', onclick: () => { undo(); back.disabled = true; say('The request is as it was.'); } }, 'Take the change back');
+  show(result, [comparison(before, result.report, [`With the fix: ${fix.summary}`, 'Before', 'After']), element('p', { class: 'actions' }, back)]);
+}
+
+function show(result, parts) {
+  const why = unpatchable();
+  present(result.report, ...parts, view(result.report, { why, apply: why ? null : (fix) => apply(result.report, fix) }), downloads(result.source));
+  addressOf(result);
 }
 
 async function start(path) {
-  const text = find('text').value;
-  const result = await perform(path, text);
-  if (!result) return;
-  const patchable = result.request && !attached.model;
-  present(view(result.report, result.request, patchable ? (fix) => apply(result.report, text, fix) : null));
-  if (result.saved) {
-    history.replaceState(null, '', `#${result.saved.replace('/v1', '')}`);
-    list();
-  }
+  if (busy) return;
+  const result = await perform(path);
+  if (result) show(result, await besideBaseline(result.report, null));
 }
 
 // ---- the rest of the page ----
@@ -132,55 +160,71 @@ async function start(path) {
 async function showLinked() {
   const id = linked();
   if (!id) return;
-  show(find('problem'), false);
+  find('problem').hidden = true;
   try {
-    present(view(await get(`/v1/reports/${id}`), null, null));
+    const source = `/v1/reports/${id}`;
+    const report = await get(source);
+    present(report, ...await besideBaseline(report, id), view(report), downloads(source));
   } catch (problem) {
     complain(problem);
   }
 }
 
+/** Needs a token where the service asks for one: it is tried again once there is one. */
 async function offerAnalyses() {
-  const { analyses } = await get('/v1/rules');
-  find('analyses').append(...analyses.filter((analysis) => !analysis.always).map((analysis) => element('label', { title: analysis.documentation },
-    element('input', { type: 'checkbox', value: analysis.name, checked: CHOSEN.includes(analysis.name) }), ` ${analysis.name.replaceAll('_', ' ')}`)));
+  try {
+    const analyses = await load();
+    find('analyses').replaceChildren(find('analyses').firstElementChild, ...analyses.filter((analysis) => !analysis.always).map((analysis) => element('label', { title: analysis.documentation },
+      element('input', { type: 'checkbox', value: analysis.name, checked: CHOSEN.includes(analysis.name) }), ` ${words(analysis.name)}`)));
+  } catch (problem) {
+    complain(problem);
+  }
+}
+
+async function takeAll(files) {
+  find('problem').hidden = true;
+  try {
+    await take(files);
+  } catch (problem) {
+    complain(problem);
+  }
 }
 
 function listen() {
   find('diagnose').onclick = () => start('/v1/diagnose');
   find('gradcheck').onclick = () => start('/v1/gradcheck');
-  find('files').onchange = (event) => take(event.target.files);
+  find('text').onkeydown = (event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) start('/v1/diagnose');
+  };
+  find('files').onchange = async (event) => {
+    await takeAll([...event.target.files]);
+    event.target.value = ''; // the same file may be taken again
+  };
   find('example').append(...Object.keys(EXAMPLES).map((name) => element('option', { value: name }, name)));
   find('example').onchange = (event) => {
-    if (!event.target.value) return;
-    Object.assign(attached, { weights: null, model: null });
-    showAttached();
-    find('text').value = JSON.stringify(EXAMPLES[event.target.value], null, 2);
+    find('hint').textContent = '';
+    find('problem').hidden = true;
+    if (event.target.value) begin(EXAMPLES[event.target.value]);
   };
-  const drop = find('drop');
   for (const type of ['dragover', 'dragleave', 'drop']) {
     document.addEventListener(type, (event) => {
+      if (![...event.dataTransfer.types].includes('Files')) return; // text is dropped into the text
       event.preventDefault();
-      drop.classList.toggle('over', type === 'dragover');
-      if (type === 'drop') take(event.dataTransfer.files);
+      find('drop').classList.toggle('over', type === 'dragover');
+      if (type === 'drop') takeAll([...event.dataTransfer.files]);
     });
   }
   addEventListener('hashchange', showLinked);
   addEventListener('unhandledrejection', (event) => complain(event.reason));
-  find('token').onchange = () => { list(); offerAnalysesOnce(); };
-}
-
-/** The list needs a token where the service asks for one: it is tried again once there is one. */
-async function offerAnalysesOnce() {
-  if (find('analyses').querySelector('input')) return;
-  try {
+  find('token').onchange = async () => {
+    find('problem').hidden = true;
     await offerAnalyses();
-  } catch (problem) {
-    complain(problem);
-  }
+    list();
+    showLinked();
+  };
 }
 
 listen();
-offerAnalysesOnce();
+await offerAnalyses();
 list();
 showLinked();

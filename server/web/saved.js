@@ -1,53 +1,99 @@
 // Saved reports: the list, one of them by its link, and the trend of a model.
-import { element, find } from './dom.js';
-import { draw, trend } from './charts.js';
+import { element, find, say } from './dom.js';
+import { trend } from './charts.js';
+import { draw } from './plot.js';
 import { get } from './service.js';
 
-let baseline = null;
+const POINTS = 30; // of a trend
+const listed = { entries: [], next: null, model: null };
+
+const keyOf = (model) => `stabilityd baseline ${model}`;
+
+/** The id of a model's baseline, which this browser remembers; null: none. */
+export function baselineOf(model) {
+  try {
+    return localStorage.getItem(keyOf(model));
+  } catch {
+    return null; // storage is turned off
+  }
+}
+
+function setBaseline(model, id) {
+  try {
+    if (id) localStorage.setItem(keyOf(model), id);
+    else localStorage.removeItem(keyOf(model));
+  } catch { /* storage is turned off: there are no baselines */ }
+}
 
 /** Loss and gradient norm of the last reports of a model, oldest first. */
-async function trendOf(model, entries) {
-  const own = entries.filter((entry) => entry.model === model && entry.kind !== 'gradcheck').slice(0, 30).reverse();
-  const points = await Promise.all(own.map(async (entry) => ({ ...entry, ...(await get(`/v1/reports/${entry.id}`)).summary, created: entry.created, id: entry.id })));
-  return points.length > 1 ? trend(points, baseline) : element('p', { class: 'faint' }, 'A trend needs two saved reports of the model.');
+async function trendOf(model) {
+  const query = model === null ? '' : `&model=${encodeURIComponent(model)}`;
+  const { reports } = await get(`/v1/reports?limit=${POINTS}${query}`);
+  const own = reports.filter((entry) => entry.kind !== 'gradcheck' && entry.model === model).reverse();
+  if (own.length < 2) return element('p', { class: 'faint' }, 'A trend needs two saved diagnoses of the model.');
+  const points = await Promise.all(own.map(async (entry) => ({ ...(await get(`/v1/reports/${entry.id}`)).summary, ...entry })));
+  return trend(points, baselineOf(model));
 }
 
-function rowOf(entry, show) {
+async function showTrend(model) {
+  listed.model = { name: model };
+  find('trend').replaceChildren(element('h3', {}, `Trend of ${model || 'the model without a name'}`), await trendOf(model));
+  draw();
+}
+
+async function toggleBaseline(entry) {
+  const is = baselineOf(entry.model) === entry.id;
+  setBaseline(entry.model, is ? null : entry.id);
+  showList();
+  find('list').querySelector(`[data-baseline="${entry.id}"]`)?.focus();
+  say(is ? `${entry.model || 'The model'} has no baseline now.` : `${entry.name} is the baseline of ${entry.model || 'its model'}.`);
+  await showTrend(entry.model);
+}
+
+function rowOf(entry) {
+  const name = entry.name || entry.id;
+  const is = baselineOf(entry.model) === entry.id;
   return element('tr', {},
-    element('td', {}, element('a', { href: `#/reports/${entry.id}` }, entry.name || entry.id)),
+    element('th', { scope: 'row', class: 'text' }, element('a', { href: `#/reports/${entry.id}` }, name)),
     element('td', { class: 'text' }, entry.model || '–'),
-    element('td', { class: 'text' }, entry.verdict),
+    element('td', { class: 'text' }, element('span', { class: `tag ${{ unstable: 'error', fail: 'error', warning: 'warning' }[entry.verdict] || 'good'}` }, entry.verdict),
+      entry.kind === 'gradcheck' ? ' (gradients)' : ''),
     element('td', {}, entry.created.replace('T', ' ').slice(0, 19)),
-    element('td', {},
-      element('button', { type: 'button', onclick: () => { baseline = entry.id; show(entry.model); } }, entry.id === baseline ? 'Baseline' : 'Make baseline'), ' ',
-      element('button', { type: 'button', onclick: () => show(entry.model) }, 'Trend')));
+    element('td', {}, entry.kind !== 'gradcheck' && [
+      element('button', { type: 'button', 'data-baseline': entry.id, 'aria-pressed': String(is), 'aria-label': `Baseline: ${name}`, onclick: () => toggleBaseline(entry) }, is ? '◆ Baseline' : 'Make baseline'), ' ',
+      element('button', { type: 'button', 'aria-label': `Trend of ${entry.model || 'the model'}`, onclick: () => showTrend(entry.model) }, 'Trend')]));
 }
 
-/** Fills in the list; with a model, its trend below. */
-export async function list(model) {
-  let entries;
+function showList() {
+  if (!listed.entries.length) {
+    find('list').replaceChildren(element('p', { class: 'faint' }, 'None yet: give a name under “Analyses and options” and diagnose.'));
+    return;
+  }
+  const titles = ['name', 'model', 'verdict', 'time (UTC)'].map((title, i) => element('th', { scope: 'col', class: i < 3 ? 'text' : '' }, title));
+  find('list').replaceChildren(
+    element('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Saved reports' },
+      element('table', {}, element('thead', {}, element('tr', {}, titles, element('td', {}))), element('tbody', {}, listed.entries.map(rowOf)))),
+    ...(listed.next ? [element('p', {}, element('button', { type: 'button', onclick: () => more() }, 'Older ones'))] : []));
+}
+
+async function more() {
+  const { reports, next } = await get(`/v1/reports?after=${listed.next}`);
+  listed.entries.push(...reports);
+  listed.next = next;
+  showList();
+}
+
+/** Fills in the list; a trend that is shown follows. */
+export async function list() {
   try {
-    ({ reports: entries } = await get('/v1/reports'));
+    ({ reports: listed.entries, next: listed.next } = await get('/v1/reports'));
   } catch (problem) {
     find('list').replaceChildren(element('p', {}, `They can’t be listed: ${problem.message}`));
     return;
   }
-  if (!entries.length) {
-    find('list').replaceChildren(element('p', { class: 'faint' }, 'None yet: give a name under “Analyses and options” and diagnose.'));
-    return;
-  }
-  const place = element('div');
-  find('list').replaceChildren(
-    element('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Saved reports' },
-      element('table', {},
-        element('thead', {}, element('tr', {}, ['name', 'model', 'verdict', 'time (UTC)', ''].map((title, i) => element('th', { scope: 'col', class: i < 3 ? 'text' : '' }, title)))),
-        element('tbody', {}, entries.map((entry) => rowOf(entry, list))))), place);
-  if (model !== undefined) {
-    place.append(await trendOf(model, entries));
-    draw();
-  }
+  showList();
+  if (listed.model) await showTrend(listed.model.name);
 }
 
 /** The id in the page's address, or null. */
 export const linked = () => /^#\/reports\/([\w-]+)$/.exec(location.hash)?.[1] ?? null;
-

@@ -4,6 +4,7 @@
     test_page.py STABILITYD
 """
 import base64
+import hashlib
 import json
 import pathlib
 import struct
@@ -20,13 +21,24 @@ LIMIT = 300_000  # bytes of the page and all its files
 
 
 class Page(Browser):
-    """The page of a server, open."""
+    """The page of a server, open, in the one browser of all tests."""
 
-    def __init__(self, server, path="/", **size):
-        super().__init__(**size)
+    shared = {}
+
+    def __init__(self, server, path="/"):
+        if not Page.shared:
+            super().__init__()
+            Page.shared = self.__dict__
+        self.__dict__ = Page.shared
         self.url = f"http://127.0.0.1:{server.port}"
         self.open(self.url + path)
         self.until("return document.querySelectorAll('#analyses input').length > 0 || location.hash")
+
+    def __exit__(self, *_):
+        self.command("Emulation.clearDeviceMetricsOverride")
+        self.command("Emulation.setEmulatedMedia", features=[])
+        self.open("about:blank")
+        self.errors()
 
     def example(self, name):
         self.run(
@@ -46,6 +58,36 @@ class Page(Browser):
         self.click(button)
         self.until("return !document.getElementById('report').hidden && document.querySelector('.verdict')")
         return self.text(".verdict")
+
+    @classmethod
+    def close(cls):
+        if cls.shared:
+            browser = Browser.__new__(Browser)
+            browser.__dict__ = cls.shared
+            browser.__exit__()
+
+    def value(self, selector):
+        return self.run("return document.querySelector(arguments[0]).value", selector)
+
+    def attach(self, *files):
+        """Chooses files, and waits until they are listed."""
+        self.type("#files", "\n".join(str(file) for file in files))
+        self.until("return document.getElementById('attached').innerText.includes(arguments[0])", pathlib.Path(files[-1]).name)
+
+    def problem(self):
+        """Waits for a complaint; returns its text."""
+        self.until("return !document.getElementById('problem').hidden")
+        return self.text("#problem")
+
+    def without_analyses(self):
+        self.run("document.querySelectorAll('#analyses input').forEach((box) => { box.checked = false; })")
+
+    def command(self, name, **parameters):
+        """A command of the DevTools protocol."""
+        return self.do("POST", "/goog/cdp/execute", {"cmd": name, "params": parameters})
+
+    def overflows(self):
+        return self.run("return document.documentElement.scrollWidth > document.documentElement.clientWidth")
 
     def count(self, selector):
         return self.run("return document.querySelectorAll(arguments[0]).length", selector)
@@ -72,11 +114,15 @@ def test_a_sick_network_is_cured():
         assert "vanishing-gradient" in page.text(".finding.error h4")
         assert page.count("canvas") >= 4 and page.drawn()
         assert page.count(".graph g.error") > 5
-        page.click(".fix button:last-child")
+        sent = page.value("#text")
+        page.click(".fix .apply")
         page.until("return document.querySelector('.compare')")
         verdicts = page.run("return [...document.querySelectorAll('.compare .verdict')].map((line) => line.innerText)")
         assert verdicts[0].startswith("unstable") and verdicts[1].startswith("stable"), verdicts
-        assert '"kaiming_normal_"' in page.run("return document.getElementById('text').value") or page.count(".finding") == 0
+        assert "vanishing-gradient" in page.text(".comparison") and page.drawn()
+        assert '"kaiming_normal_"' in page.value("#text") and page.count(".finding") == 0
+        page.click("#content > .actions button")
+        assert page.value("#text") == sent, "the change was not taken back"
         assert page.errors() == []
 
 
@@ -93,47 +139,186 @@ def test_a_report_with_nan():
         page.example("NaN")
         assert page.diagnose().startswith("unstable")
         assert "non-finite" in page.text("#content") and "NaN" in page.text("#content")
-        assert "not drawn" in page.text("#content") and page.errors() == []
+        assert "A cross at the top is NaN" in page.text("#content") and page.drawn() and page.errors() == []
+
+
+def safetensors(tensors):
+    """The bytes of a file of float32 tensors {name: (shape, numbers)}."""
+    header, data = {}, b""
+    for name, (shape, numbers) in tensors.items():
+        part = struct.pack(f"<{len(numbers)}f", *numbers)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + len(part)]}
+        data += part
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
 
 
 def test_files_are_taken():
-    weights = struct.pack("<4f", 1, 0, 0, 1)
-    header = json.dumps({"fc0.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}}).encode()
     with Server() as server, Page(server) as page, tempfile.TemporaryDirectory() as directory:
         request, file = pathlib.Path(directory, "request.json"), pathlib.Path(directory, "model.safetensors")
         request.write_text(json.dumps(network()))
-        file.write_bytes(struct.pack("<Q", len(header)) + header + weights)
-        page.type("#files", f"{request}\n{file}")
-        page.until("return document.getElementById('attached').innerText.includes('model.safetensors')")
+        file.write_bytes(safetensors({"fc0.weight": ([2, 2], [1, 0, 0, 1])}))
+        page.attach(request, file)
         page.until("return document.getElementById('text').value.includes('fc0')")
         page.diagnose()
         assert "small" in page.text("#content dl")
-        sent = base64.b64encode(weights).decode()
         given = network()
-        given["weights"] = {"fc0.weight": {"dtype": "float32", "shape": [2, 2], "base64": sent}}
+        given["weights"] = {"fc0.weight": {"dtype": "float32", "shape": [2, 2], "base64": base64.b64encode(struct.pack("<4f", 1, 0, 0, 1)).decode()}}
         loss = page.run("return document.querySelectorAll('#content dd')[1].innerText")
         page.click("#attached button")
+        assert page.run("return document.activeElement.id") == "files", "the focus is lost with the file"
         page.write(given)
+        page.diagnose()
+        assert page.run("return document.querySelectorAll('#content dd')[1].innerText") == loss
+
+        pathlib.Path(directory, "model.pt").write_bytes(b"PK")
+        page.type("#files", f"{directory}/model.pt")
+        assert "model.pt: expected a request (.json)" in page.problem()
+
+        long = network()
+        long["weights"] = {"fc0.weight": [[1, 0], [0, 1]]}
+        request.write_text(json.dumps(long) + " " * 1_100_000)
+        page.attach(request)
+        assert page.value("#text") == "" and page.run("return document.getElementById('text').disabled")
         page.diagnose()
         assert page.run("return document.querySelectorAll('#content dd')[1].innerText") == loss
         assert page.errors() == []
 
 
+def test_a_fix_of_weights_in_a_file_is_applied():
+    """What the patch removes is left out of the file."""
+    with Server() as server, Page(server) as page, tempfile.TemporaryDirectory() as directory:
+        file = pathlib.Path(directory, "model.safetensors")
+        file.write_bytes(safetensors({f"fc{i}.weight": ([8, 8], [0.001 * ((7 * j + i) % 11 - 5) for j in range(64)]) for i in range(8)}))
+        request = network(8)
+        for layer in request["model"]["layers"]:
+            layer.update(in_features=8, out_features=8)
+        request["data"] = {"input": {"random": "normal", "shape": [4, 8]}, "target": {"random": "normal", "shape": [4, 8]}}
+        page.write(request)
+        page.attach(file)
+        assert page.diagnose().startswith("unstable")
+        assert "/weights/fc0.weight" in page.run("return document.querySelector('.fix pre').textContent")
+        page.click(".fix .apply")
+        page.until("return document.querySelector('.compare')")
+        verdicts = page.run("return [...document.querySelectorAll('.compare .verdict')].map((line) => line.innerText)")
+        assert not verdicts[1].startswith("unstable"), verdicts
+        assert page.errors() == []
+
+
+def test_a_model_in_a_file():
+    """A request is written for it, and its graph is drawn."""
+    model = pathlib.Path(__file__).resolve().parents[1] / "onnx/cases/convolutions_train.onnx"
+    with Server() as server, Page(server) as page:
+        page.attach(model)
+        page.until("return document.getElementById('hint').innerText")
+        request = json.loads(page.value("#text"))
+        assert request["model"] == {"name": "convolutions_train", "loss": {"type": "CrossEntropyLoss"}}, request
+        page.diagnose()
+        assert page.count(".graph g") > 20 and page.drawn()
+        assert page.count(".fix") > 0 and page.count(".apply") == 0 and "ONNX" in page.text("#content")
+        assert page.errors() == []
+
+
 def test_errors_are_shown():
     with Server() as server, Page(server) as page:
+        page.click("#diagnose")
+        assert "There is no request yet" in page.problem()
         page.write('{"model": }')
         page.click("#diagnose")
-        page.until("return !document.getElementById('problem').hidden")
-        assert "(400)" in page.text("#problem") and "line 1" in page.text("#problem"), page.text("#problem")
+        page.until("return document.getElementById('problem').innerText.includes('400')")
+        assert "Line 1" in page.text("#problem"), page.text("#problem")
         wrong = network()
         wrong["model"]["layers"][0]["type"] = "Linaer"
         page.write(wrong)
         page.click("#diagnose")
         page.until("return document.getElementById('problem').innerText.includes('422')")
         assert "Linear" in page.text("#problem") and "/model/layers/0" in page.text("#problem"), page.text("#problem")
+        page.click("#problem button")
+        assert page.run("const text = document.activeElement; return text.value.slice(text.selectionStart, text.selectionEnd)") == '"Linaer"'
         page.write(network())
         page.diagnose()
         assert page.run("return document.getElementById('problem').hidden")
+
+
+def test_a_server_that_wants_a_token():
+    with tempfile.NamedTemporaryFile("w") as tokens:
+        tokens.write(f"me {hashlib.sha256(b'secret').hexdigest()} 12\n")
+        tokens.flush()
+        with Server("--tokens", tokens.name) as server, Page(server, "/#/") as page:
+            assert "(401)" in page.problem() and page.run("return document.getElementById('options').open")
+            page.type("#token", "secret\n")
+            page.until("return document.getElementById('problem').hidden && document.querySelector('#analyses input')")
+            page.write(network())
+            page.diagnose()
+            for _ in range(4):
+                page.click("#diagnose")
+                page.until("return !document.getElementById('diagnose').matches('[aria-disabled=true]')")
+            assert "(429)" in page.problem() and "Try again in" in page.problem(), page.problem()
+
+
+def test_a_server_that_is_gone():
+    with Server() as server, Page(server) as page:
+        page.write(network())
+        server.stop()
+        page.click("#diagnose")
+        assert "can’t be reached" in page.problem()
+
+
+def test_names_are_no_markup_and_may_be_long():
+    with Server() as server, Page(server) as page:
+        request = network(3)
+        layers = request["model"]["layers"]
+        request["model"]["name"] = layers[0]["name"] = "<img src=x onerror=document.title='x'>"
+        layers[1]["name"] = "W" * 128
+        request["data"]["input"] = [["NaN", 1], [2, 3]]
+        page.write(request)
+        page.save_as("<b>")
+        page.diagnose()
+        page.until("return document.querySelector('#list tbody tr')")
+        page.command("Emulation.setDeviceMetricsOverride", width=360, height=800, deviceScaleFactor=1, mobile=True)
+        assert page.count("#content img, #list b, .graph img") == 0 and not page.overflows()
+        assert page.errors() == []
+
+
+def test_five_hundred_layers():
+    with Server() as server, Page(server) as page:
+        request = network()
+        request["data"] = {"input": {"random": "normal", "shape": [32, 32]}, "target": {"random": "normal", "shape": [32, 32]}}
+        request["model"]["layers"] = [
+            layer for i in range(250) for layer in (
+                {"name": f"encoder.layers.{i}.linear", "type": "Linear", "in_features": 32, "out_features": 32},
+                {"name": f"encoder.layers.{i}.activation", "type": "ReLU"})]  # fmt: skip
+        page.write(request)
+        page.without_analyses()
+        page.diagnose()
+        assert page.count(".graph g") == 501 and page.drawn()
+        assert "0.linear" in page.run("return document.querySelectorAll('.graph text')[2].textContent"), "what all names begin with is left out"
+        assert page.count("#content > div > .finding") < 30 and page.count(".more .finding") > 20, "many findings of one rule are folded"
+        assert page.run("return document.documentElement.scrollHeight") < 12000 and page.errors() == []
+
+
+def test_analyses_are_laid_out():
+    with Server() as server, Page(server) as page:
+        page.example("Healthy")
+        page.run("document.querySelectorAll('#analyses input').forEach((box) => { box.checked = true; })")
+        page.diagnose()
+        titles = page.run("return [...document.querySelectorAll('figure h4')].map((title) => title.innerText)")
+        assert "Steps of training" in titles and "Loss by learning rate" in titles and any("exponents" in title for title in titles), titles
+        page.run("document.querySelectorAll('#content details').forEach((part) => { part.open = true; })")
+        page.until("return [...document.querySelectorAll('#content details')].every((part) => part.innerText.length > 20)")
+        text = page.text("#content")
+        assert "largest eigenvalue" in text and "[object" not in text and "undefined" not in text
+        assert page.count("#content details table") > 5 and page.errors() == []
+
+
+def test_dark_and_light():
+    """Charts take the colours of the scheme that the reader changes to."""
+    with Server() as server, Page(server) as page:
+        page.write(network())
+        page.diagnose()
+        before = page.run("return Chart.getChart(document.querySelector('canvas')).data.datasets[0].borderColor")
+        page.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        page.until("return Chart.getChart(document.querySelector('canvas')).data.datasets[0].borderColor !== arguments[0]", before)
 
 
 def test_gradients_are_checked():
@@ -153,10 +338,11 @@ def test_work_is_cancelled():
         request["data"] = {"input": {"random": "normal", "shape": [512, 512]}, "target": {"random": "normal", "shape": [512, 512]}}
         page.write(request)
         page.click("#gradcheck")
-        page.until("return !document.getElementById('cancel').hidden")
+        page.until("return !document.getElementById('cancel').hidden && document.getElementById('progress').value > 0")
         page.click("#cancel")
         page.until("return document.getElementById('work').hidden")
-        assert page.run("return document.getElementById('report').hidden && !document.getElementById('diagnose').disabled")
+        assert page.run("return document.getElementById('report').hidden && document.activeElement.id") == "gradcheck"
+        assert page.text("#said") == "Cancelled." and page.run("return document.getElementById('problem').hidden")
 
 
 def test_reports_are_saved_and_linked():
@@ -169,26 +355,45 @@ def test_reports_are_saved_and_linked():
         address = page.run("return location.href")
         assert "#/reports/" in address
         page.click("#list tbody tr:last-child button")  # make it the baseline
-        page.until("return document.querySelector('#list canvas')")
-        page.until("return [...document.querySelectorAll('#list button')].some((button) => button.innerText === 'Baseline')")
+        page.until("return document.querySelector('#trend canvas') && document.querySelector('#list [aria-pressed=true]')")
+        assert page.run("return document.activeElement.getAttribute('aria-label')") == "Baseline: night 0"
         assert page.drawn() and page.errors() == []
         page.open("about:blank")
         page.open(address)
         page.until("return document.querySelector('.verdict')")
-        assert "small" in page.text("#content dl")
+        assert "small" in page.text("#content") and page.count(".graph g") == 2
+        assert "Compared with the baseline" in page.text("#content"), "the baseline is forgotten"
+        page.write(network())
+        page.diagnose()
+        assert page.run("return location.hash") == "", "the address is that of another report"
 
 
-def test_narrow_screens_and_keys():
-    with Server() as server, Page(server, width=500) as page:
+def test_narrow_screens():
+    with Server() as server, Page(server) as page:
+        page.command("Emulation.setDeviceMetricsOverride", width=360, height=800, deviceScaleFactor=1, mobile=True)
         page.example("Vanishing")
         page.diagnose()
-        wide = page.run("return document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        assert not wide, "the page scrolls sideways"
-        nameless = page.run(
-            "return [...document.querySelectorAll('input, select, textarea, button, canvas, svg[role], progress')].filter((part) => "
-            "!part.labels?.length && !part.innerText && !part.getAttribute('aria-label')).map((part) => part.outerHTML.slice(0, 80))")  # fmt: skip
-        assert nameless == [], nameless
+        assert not page.overflows(), "the page scrolls sideways"
+        page.click(".fix .apply")
+        page.until("return document.querySelector('.compare')")
+        assert not page.overflows()
+
+
+def test_keys_and_names():
+    """Without a mouse, and read aloud: focus, names, headings."""
+    with Server() as server, Page(server) as page:
+        page.write(network())
+        page.type("#text", "\ue009\ue007")  # Ctrl+Enter
+        page.until("return document.querySelector('.verdict')")
         assert page.run("return document.activeElement.id") == "report", "the report is not what a reader meets next"
+        assert page.text("#said").startswith("Report. ") and page.run("return document.title") != "stabilityd"
+        nodes = page.command("Accessibility.getFullAXTree")["nodes"]
+        shown = [node for node in nodes if not node["ignored"]]
+        roles = ("button", "textbox", "checkbox", "combobox", "link", "image", "table", "region", "DisclosureTriangle", "progressbar")
+        nameless = [node for node in shown if node["role"]["value"] in roles and not node["name"]["value"]]
+        assert not nameless, nameless
+        levels = [int(title) for title in page.run("return [...document.querySelectorAll('h1, h2, h3, h4, h5')].filter((title) => title.offsetParent).map((title) => title.tagName[1])")]
+        assert all(after <= before + 1 for before, after in zip(levels, levels[1:])), levels
 
 
 def test_the_page_is_small_and_loads_nothing_else():
@@ -204,4 +409,7 @@ if __name__ == "__main__":
     if not installed():
         print("chromium and chromedriver are not installed: the page was not tested")
         sys.exit(0)
-    run_tests(globals())
+    try:
+        run_tests(globals())
+    finally:
+        Page.close()
