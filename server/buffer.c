@@ -16,13 +16,10 @@ static size_t grown_capacity(size_t capacity, size_t needed)
     return grown > SMALLEST_CAPACITY ? grown : SMALLEST_CAPACITY;
 }
 
-bool buffer_reserve(struct buffer *buffer, size_t count)
+bool buffer_grow(struct buffer *buffer, size_t count)
 {
     if (buffer->failed) {
         return false;
-    }
-    if (count < buffer->capacity - buffer->length) {
-        return true;
     }
     if (count >= SIZE_MAX - buffer->length) {
         buffer->failed = true;

@@ -18,7 +18,7 @@ struct buffer {
 
 /* Makes room for `count` further bytes and the NUL. False, with `failed` set, where memory does not suffice.
  */
-bool buffer_reserve(struct buffer *buffer, size_t count);
+static inline bool buffer_reserve(struct buffer *buffer, size_t count);
 /* Appends `count` bytes, which may hold NULs and must not lie in the buffer itself. */
 void buffer_append(struct buffer *buffer, const void *bytes, size_t count);
 /* Appends a NUL-terminated text. */
@@ -35,5 +35,13 @@ void buffer_format_v(struct buffer *buffer, const char *format, va_list argument
 void buffer_truncate(struct buffer *buffer, size_t length);
 /* Releases the memory; the buffer is then empty, and new. */
 void buffer_free(struct buffer *buffer);
+
+/* What buffer_reserve does where there is no room yet. */
+bool buffer_grow(struct buffer *buffer, size_t count);
+
+static inline bool buffer_reserve(struct buffer *buffer, size_t count)
+{
+    return (!buffer->failed && count < buffer->capacity - buffer->length) || buffer_grow(buffer, count);
+}
 
 #endif

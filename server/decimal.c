@@ -2,6 +2,7 @@
 
 #include "server/input/powers_of_five.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -11,6 +12,9 @@
 #define SMALLEST_EXPONENT (-1074)
 
 /* In JavaScript's form, plain notation is for 10^-6 <= |value| < 10^21. */
+/* Digits that tell every float64 from its neighbours. */
+#define DIGITS 17
+
 #define SMALLEST_PLAIN_POINT (-5)
 #define LARGEST_PLAIN_POINT 21
 
@@ -105,68 +109,75 @@ static struct decimal shortest(struct binary binary)
     return (struct decimal){units + up, exponent};
 }
 
-/* Writes the digits without trailing zeros; *point is where the decimal point goes: 0.d1d2d3… * 10^point. */
-static int write_digits(struct decimal decimal, char digits[20], int *point)
+/* A number below 100,000,000, eight digits at once: each half of the word is split in two, three times. */
+static void put_eight_digits(char text[8], uint64_t number)
 {
-    char reversed[20];
-    int count = 0;
-    do {
-        reversed[count++] = (char)('0' + decimal.significand % 10);
-        decimal.significand /= 10;
-    } while (decimal.significand > 0);
-    *point = decimal.exponent + count;
-    int zeros = 0;
-    while (zeros < count - 1 && reversed[zeros] == '0') {
-        zeros++;
-    }
-    for (int i = 0; i < count - zeros; i++) {
-        digits[i] = reversed[count - 1 - i];
-    }
-    return count - zeros;
+    uint64_t fours = number / 10000 | (number % 10000) << 32;
+    uint64_t hundreds = (fours * 5243 >> 19) & 0x0000007F0000007F;
+    uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+    uint64_t tens = (twos * 103 >> 10) & 0x000F000F000F000F;
+    uint64_t digits = htole64((tens | (twos - 10 * tens) << 8) + 0x3030303030303030);
+    memcpy(text, &digits, sizeof digits);
 }
 
-static char *put(char *text, const char *bytes, int count)
+/* 0.d1d2d3… * 10^point, without trailing zeros. Behind the digits are bytes enough that copies can have a
+ * length that the compiler knows. */
+struct digits {
+    char bytes[3 * DIGITS];
+    const char *first;
+    int count;
+    int point;
+};
+
+/* The significand is below 10^DIGITS. */
+static void find_digits(struct decimal decimal, struct digits *digits)
 {
-    memcpy(text, bytes, (size_t)count);
-    return text + count;
+    const uint64_t eight = 100000000;
+    char *text = digits->bytes;
+    text[0] = (char)('0' + decimal.significand / (eight * eight));
+    put_eight_digits(text + 1, decimal.significand / eight % eight);
+    put_eight_digits(text + 9, decimal.significand % eight);
+    int first = 0, end = DIGITS;
+    while (first < DIGITS - 1 && text[first] == '0') {
+        first++;
+    }
+    while (end > first + 1 && text[end - 1] == '0') {
+        end--;
+    }
+    memset(text + DIGITS, '0', sizeof(digits->bytes) - DIGITS);
+    digits->first = text + first;
+    digits->count = end - first;
+    digits->point = decimal.exponent + DIGITS - first;
 }
 
-static char *put_zeros(char *text, int count)
+static char *put_plain(char *text, const struct digits *digits)
 {
-    memset(text, '0', (size_t)count);
-    return text + count;
+    if (digits->point <= 0) {
+        memcpy(text, "0.00000", 7);
+        text += 2 - digits->point;
+        memcpy(text, digits->first, DIGITS);
+        return text + digits->count;
+    }
+    memcpy(text, digits->first, LARGEST_PLAIN_POINT);
+    if (digits->point >= digits->count) {
+        return text + digits->point;
+    }
+    text[digits->point] = '.';
+    memcpy(text + digits->point + 1, digits->first + digits->point, DIGITS - 1);
+    return text + digits->count + 1;
 }
 
-static char *put_plain(char *text, const char *digits, int count, int point)
+static char *put_scientific(char *text, const struct digits *digits)
 {
-    if (point <= 0) {
-        text = put(text, "0.", 2);
-        text = put_zeros(text, -point);
-        return put(text, digits, count);
-    }
-    if (point >= count) {
-        text = put(text, digits, count);
-        return put_zeros(text, point - count);
-    }
-    text = put(text, digits, point);
-    *text++ = '.';
-    return put(text, digits + point, count - point);
-}
-
-static char *put_scientific(char *text, const char *digits, int count, int point)
-{
-    *text++ = digits[0];
-    if (count > 1) {
-        *text++ = '.';
-        text = put(text, digits + 1, count - 1);
-    }
-    int exponent = point - 1;
-    text = put(text, exponent < 0 ? "e-" : "e+", 2);
-    char exponent_digits[20];
-    int exponent_point;
-    struct decimal magnitude = {(uint64_t)(exponent < 0 ? -exponent : exponent), 0};
-    int exponent_count = write_digits(magnitude, exponent_digits, &exponent_point);
-    return put_plain(text, exponent_digits, exponent_count, exponent_point);
+    memcpy(text + 1, digits->first, DIGITS);
+    text[0] = digits->first[0];
+    text[1] = '.';
+    text += digits->count > 1 ? digits->count + 1 : 1;
+    int exponent = digits->point - 1;
+    memcpy(text, exponent < 0 ? "e-" : "e+", 2);
+    struct digits magnitude;
+    find_digits((struct decimal){(uint64_t)(exponent < 0 ? -exponent : exponent), 0}, &magnitude);
+    return put_plain(text + 2, &magnitude);
 }
 
 size_t decimal_shortest(double value, char text[DECIMAL_SHORTEST])
@@ -178,15 +189,16 @@ size_t decimal_shortest(double value, char text[DECIMAL_SHORTEST])
     struct binary binary = {fraction | (biased > 0 ? HIDDEN_BIT : 0),
                             (biased > 0 ? biased - 1 : 0) + SMALLEST_EXPONENT};
     char *end = text;
-    if (bits >> 63 == 1) {
-        *end++ = '-';
+    *end = '-';
+    end += bits >> 63;
+    if (binary.significand == 0) {
+        *end++ = '0';
+    } else {
+        struct digits digits;
+        find_digits(shortest(binary), &digits);
+        bool plain = digits.point >= SMALLEST_PLAIN_POINT && digits.point <= LARGEST_PLAIN_POINT;
+        end = plain ? put_plain(end, &digits) : put_scientific(end, &digits);
     }
-    char digits[20] = {0};
-    int point;
-    struct decimal zero = {0, 0};
-    int count = write_digits(binary.significand == 0 ? zero : shortest(binary), digits, &point);
-    bool plain = point >= SMALLEST_PLAIN_POINT && point <= LARGEST_PLAIN_POINT;
-    end = plain ? put_plain(end, digits, count, point) : put_scientific(end, digits, count, point);
     *end = '\0';
     return (size_t)(end - text);
 }

@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* Bytes that always suffice for decimal_shortest, the NUL included: "-2.2250738585072014e-308". */
-#define DECIMAL_SHORTEST 32
+/* Bytes that always suffice for decimal_shortest, which may write to any of them: the longest text is
+ * "-2.2250738585072014e-308". */
+#define DECIMAL_SHORTEST 48
 
 /* Writes the shortest decimal that reads back as the same finite `value` (the nearest to it, of several) in
  * JavaScript's form: "1", "-0.5", "1e-7", "1e+21"; negative zero keeps its sign, "-0". No locale has a say.
