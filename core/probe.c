@@ -121,7 +121,7 @@ static bool has_matrix(const struct graph_node *node)
     return false;
 }
 
-/* Whether a value comes from the model's inputs by layers without weights alone. */
+/* Whether a value comes from the model's inputs, or an embedding of them, by layers without weights alone. */
 static bool is_raw(const struct graph *graph, int value)
 {
     for (;;) {
@@ -129,6 +129,8 @@ static bool is_raw(const struct graph *graph, int value)
         if (producer < 0)
             return !graph->values[value].integer;
         const struct graph_node *node = &graph->nodes[producer];
+        if (node->ops->indexes)
+            return true;
         if (node->input_count != 1 || has_weights(node) || node->ops->type.parameters)
             return false;
         value = node->inputs[0];

@@ -86,13 +86,15 @@ static bool set_output(struct layer_shapes *s, const struct pool *pool, struct a
                                 (long long)axis->kernel, (long long)axis->padding);
     int64_t extent = axis->dilation * (axis->kernel - 1) + 1;
     int64_t room = axis->in + 2 * axis->padding - extent;
-    if (room < 0)
+    bool cut = pool->ceil_mode && room < 0 && room > -axis->stride; /* one window, beyond the input's end */
+    if (room < 0 && !cut)
         return layer_shape_fail(s, "kernel_size",
                                 "a window that spans %lld elements does not fit into the padded input's "
                                 "%lld",
                                 (long long)extent, (long long)(axis->in + 2 * axis->padding));
-    axis->out = room / axis->stride + 1;
-    if (pool->ceil_mode && room % axis->stride != 0 && axis->out * axis->stride < axis->in + axis->padding)
+    axis->out = cut ? 1 : room / axis->stride + 1;
+    if (pool->ceil_mode && !cut && room % axis->stride != 0 &&
+        axis->out * axis->stride < axis->in + axis->padding)
         axis->out++; /* the last window starts inside the input or the padding before it */
     for (int64_t o = 0; axis->in < axis->dilation && o < axis->out && o * axis->stride < axis->padding; o++) {
         struct window window = window_at(axis, o);

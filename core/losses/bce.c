@@ -184,7 +184,7 @@ static real term(real x, real t, real positive)
 static real derivative(real x, real t, real positive)
 {
     (void)positive;
-    real variance = (1 - x) * x, least = (real)1e-12;
+    real variance = (1 - x) * x, least = (real)1e-12F; /* PyTorch's, which is a float32 */
     return (x - t) / (variance < least ? least : variance);
 }
 
@@ -233,11 +233,11 @@ LOSS_OPS(BCELoss) = {
 
 /* ---- BCEWithLogitsLoss ---- */
 
-/* (1 - t) x + (1 + (positive - 1) t) log(1 + e⁻ˣ) */
+/* (1 - t) log(1 + eˣ) + positive t log(1 + e⁻ˣ): of terms that do not cancel each other, so that a small loss
+ * is not lost. */
 static real logit_term(real x, real t, real positive)
 {
-    real softplus = real_softplus(-x);
-    return (1 - t) * x + (1 + (positive - 1) * t) * softplus;
+    return (1 - t) * real_softplus(x) + positive * t * real_softplus(-x);
 }
 
 static real logit_derivative(real x, real t, real positive)

@@ -146,7 +146,8 @@ static double forward_cross_entropy(const struct loss_pass *pass)
         for (int64_t j = 0; j < block.width; j++)
             sum += loss_of_row(&l, &block, j);
     }
-    return sum / divisor(&l);
+    double rows = divisor(&l);
+    return rows != 0 ? sum / rows : NAN; /* 0/0, whatever smoothing gives to classes that no target names */
 }
 
 /* scale * sum_c q_c w_c; times p it shows a NaN of an ignored row too */

@@ -157,7 +157,7 @@ static struct vectors vectors_of(const struct loss_pass *pass)
                             : (struct vectors){shape->sizes[0], shape->sizes[1]};
 }
 
-/* cos = a·b / √((|a|² + 1e-12) (|b|² + 1e-12)) */
+/* cos = a·b / √((|a|² + 1e-12) (|b|² + 1e-12)), with PyTorch's 1e-12, which is a float32 */
 struct cosine {
     double a; /* |a|² + 1e-12 */
     double b;
@@ -166,7 +166,7 @@ struct cosine {
 
 static struct cosine cosine_of(const struct loss_pass *pass, int64_t row, int64_t size)
 {
-    const double least = 1e-12;
+    const double least = 1e-12F;
     const real *a = (const real *)pass->inputs[0].data + row * size;
     const real *b = (const real *)pass->inputs[1].data + row * size;
     struct cosine cosine = {sum_of_products(a, a, size) + least, sum_of_products(b, b, size) + least, 0};

@@ -15,12 +15,45 @@ static double rms_of(const struct stability_layer_report *layer)
     return value && value->all.count > 0 && isfinite(value->all.rms) ? value->all.rms : NAN;
 }
 
-/* Average factor by which the layers up to `node` multiply the first layer's root mean square. */
+/* Root mean square of the layer's first input; NaN where it is an integer, or says nothing. */
+static double rms_before(const struct rule_context *context, int node)
+{
+    const struct graph_node *source = &context->graph->nodes[node];
+    if (source->input_count == 0)
+        return NAN;
+    const struct graph_value *value = &context->graph->values[source->inputs[0]];
+    if (value->producer < 0)
+        return sqrt(context->observations->probes.input_squares[source->inputs[0]]);
+    return rms_of(&context->report->layers[value->producer]);
+}
+
+/* Of the layers up to `node`, the one that multiplies the root mean square by most, or by least; -1: none. */
+static int steepest(const struct rule_context *context, int node, bool grows, double *factor)
+{
+    int found = -1;
+    for (int i = 0; i <= node; i++) {
+        double step = rms_of(&context->report->layers[i]) / rms_before(context, i);
+        if (!(step > 0) || isinf(step) || (found >= 0 && (grows ? step <= *factor : step >= *factor)))
+            continue;
+        found = i;
+        *factor = step;
+    }
+    return found;
+}
+
+/* Where the root mean square comes from: one layer that alone makes most of it, or all up to `node`. */
 static const char *growth(struct rule_context *context, int node, const char *advice)
 {
-    double first = rms_of(&context->report->layers[0]);
-    double last = rms_of(&context->report->layers[node]);
-    double factor = node > 0 && first > 0 ? pow(last / first, 1.0 / node) : NAN;
+    double first = rms_of(&context->report->layers[0]), last = rms_of(&context->report->layers[node]);
+    double step = 1, factor = node > 0 && first > 0 ? pow(last / first, 1.0 / node) : NAN;
+    int single = steepest(context, node, last > 1, &step);
+    if (single >= 0 && fabs(log(step)) > 0.5 * fabs(log(last)))
+        return rule_text(
+            context,
+            "'%s' alone multiplies the root mean square by %.3g, from %.3g to %.3g: look at the scale "
+            "of its weights, or normalise",
+            context->report->layers[single].name, step, rms_before(context, single),
+            rms_of(&context->report->layers[single]));
     if (isnan(factor) || (factor > 0.95 && factor < 1.05))
         return rule_text(
             context,

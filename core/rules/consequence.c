@@ -32,34 +32,64 @@ static bool multiplies_by_zero(const struct stability_layer_report *layer)
     return weight && weight->all.count > 0 && weight->all.abs_max == 0 && !layer->parameters[0].buffer;
 }
 
-/* Marks the values from which the loss is reached: through layers for which `passes` holds. */
-static bool *reached(struct rule_context *context, bool (*passes)(const struct stability_layer_report *layer))
+/* Marks the values that are made of parameters alone, whatever the data. */
+static bool *learned_values(const struct rule_context *context)
 {
     const struct graph *graph = context->graph;
     bool *marks = arena_array(context->arena, (size_t)graph->value_count, sizeof(*marks));
-    for (int k = 0; marks && k < graph->loss_input_count; k++)
-        marks[graph->loss_inputs[k]] = true;
-    for (int i = graph->node_count - 1; marks && i >= 0; i--) {
+    for (int i = 0; marks && i < graph->node_count; i++) {
         const struct graph_node *node = &graph->nodes[i];
-        bool any = false;
+        bool learned = node->input_count > 0 || node->parameter_count > 0;
+        for (int k = 0; k < node->input_count; k++)
+            learned &= marks[node->inputs[k]];
         for (int k = 0; k < node->output_count; k++)
-            any |= marks[node->first_output + k];
-        for (int k = 0; any && passes(&context->report->layers[i]) && k < node->input_count; k++)
-            marks[node->inputs[k]] = true;
+            marks[node->first_output + k] = learned;
     }
     return marks;
 }
 
-static bool passes_gradients(const struct stability_layer_report *layer)
+/* Whether a value is a gate that starts at 0, or next to it: LayerScale starts at 1e-6. */
+static bool is_closed_gate(const struct rule_context *context, const bool *learned, int value)
 {
-    return !multiplies_by_zero(layer);
+    static const double closed = 1e-4;
+    int producer = context->graph->values[value].producer;
+    if (producer < 0 || !learned[value])
+        return false;
+    const struct stability_layer_report *layer = &context->report->layers[producer];
+    const struct stability_statistics *gate = layer->outputs[context->graph->values[value].output].value;
+    return gate && gate->all.count > 0 && gate->all.abs_max <= closed;
+}
+
+/* Whether a node multiplies its input k by what is 0, or next to it, for now: a weight or a gate that learns.
+ */
+static bool silences(const struct rule_context *context, const bool *learned, int index, int k)
+{
+    const struct graph_node *node = &context->graph->nodes[index];
+    if (multiplies_by_zero(&context->report->layers[index]))
+        return true;
+    return node->input_count == 2 && strcmp(node->ops->type.type, "Mul") == 0 &&
+           is_closed_gate(context, learned, node->inputs[1 - k]);
 }
 
 const bool *silenced_values(struct rule_context *context)
 {
-    bool *marks = reached(context, passes_gradients);
-    for (int v = 0; marks && v < context->graph->value_count; v++)
-        marks[v] = !marks[v];
+    const struct graph *graph = context->graph;
+    const bool *learned = learned_values(context);
+    bool *marks = arena_array(context->arena, (size_t)graph->value_count, sizeof(*marks));
+    if (!learned || !marks)
+        return NULL;
+    for (int v = 0; v < graph->value_count; v++)
+        marks[v] = true;
+    for (int k = 0; k < graph->loss_input_count; k++)
+        marks[graph->loss_inputs[k]] = false;
+    for (int i = graph->node_count - 1; i >= 0; i--) {
+        const struct graph_node *node = &graph->nodes[i];
+        bool silent = true;
+        for (int k = 0; k < node->output_count; k++)
+            silent &= marks[node->first_output + k];
+        for (int k = 0; !silent && k < node->input_count; k++)
+            marks[node->inputs[k]] &= silences(context, learned, i, k);
+    }
     return marks;
 }
 

@@ -18,7 +18,14 @@ static const char *cause_of(struct rule_context *context, int worst, double grea
             "where a mean was meant",
             at_loss);
     double steps = (double)(context->report->layer_count - 1) - worst;
-    double factor = steps > 0 ? pow(greatest / at_loss, 1 / steps) : 1;
+    const struct stability_statistics *output = context->report->layers[worst].outputs[0].gradient;
+    if (steps == 0 || (output && output->all.norm <= context->thresholds[GRADIENT_NORM]))
+        return rule_text(
+            context,
+            "the gradient of the output of '%s' has norm %.3g; that of its weight is the product with what "
+            "'%s' reads, which is large: normalise that, or lower the scale of what makes it",
+            name, output ? output->all.norm : NAN, name);
+    double factor = pow(greatest / at_loss, 1 / steps);
     return rule_text(
         context,
         "the gradient has norm %.3g at the loss and %.3g at '%s': over the %d layers between them each "

@@ -2,28 +2,40 @@
 
 #include <math.h>
 
-enum { RMS, RMS_ERROR, FEATURE_RATIO, FEATURE_RATIO_ERROR };
+enum { RMS, RMS_ERROR, FEATURE_RATIO, FEATURE_RATIO_ERROR, RMS_LEAST, RMS_LEAST_ERROR };
 static const struct stability_threshold thresholds[] = {
     [RMS] = {"rms", 30, "the greatest root mean square of data that a layer with weights reads"},
     [RMS_ERROR] = {"rms_error", 1e4, "the same, from which on it is an error"},
     [FEATURE_RATIO] = {"feature_ratio", 100,
                        "the greatest ratio of a feature's root mean square to the median one's"},
     [FEATURE_RATIO_ERROR] = {"feature_ratio_error", 1e3, "the same, from which on it is an error"},
+    [RMS_LEAST] = {"rms_least", 1e-4, "the least root mean square of such data, 0 aside"},
+    [RMS_LEAST_ERROR] = {"rms_least_error", 1e-5, "the same, from which on it is an error"},
     {0},
 };
+
+/* Whether the activation that reads the layer lies on its flat ends because of the data. */
+static bool saturates(const struct rule_context *context, int node)
+{
+    static const double nearly_all = 0.9;
+    int activation = context->observations->forecast.layers[node].activation;
+    return activation >= 0 && context->graph->nodes[activation].ops->activation->saturates &&
+           context->report->layers[activation].saturated_fraction > nearly_all;
+}
 
 /* A normalisation behind the layer takes the scale away again, but for the layer's own gradient. */
 static enum stability_severity severity_of(const struct rule_context *context, int node, bool error)
 {
     if (context->observations->forecast.layers[node].normalised)
         return STABILITY_INFO;
-    return error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING;
+    return error || saturates(context, node) ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING;
 }
 
 static bool add(struct rule_context *context, int node, double value, int row, const char *name,
                 const char *message, const char *cause)
 {
-    bool error = value > context->thresholds[row + 1];
+    double limit = context->thresholds[row + 1];
+    bool error = row == RMS_LEAST ? value < limit : value > limit;
     struct stability_evidence evidence[] = {{name, value},
                                             {"threshold", context->thresholds[error ? row + 1 : row]}};
     struct finding finding = {
@@ -38,6 +50,32 @@ static bool add(struct rule_context *context, int node, double value, int row, c
     return rule_add(context, &finding);
 }
 
+/* Whether a value is rows of a table, past layers without weights. */
+static bool is_embedded(const struct graph *graph, int value)
+{
+    int producer = graph->values[value].producer;
+    while (producer >= 0 && !graph->nodes[producer].ops->indexes && graph->nodes[producer].input_count == 1)
+        producer = graph->values[graph->nodes[producer].inputs[0]].producer;
+    return producer >= 0 && graph->nodes[producer].ops->indexes;
+}
+
+static bool check_rms(struct rule_context *context, int node, int value)
+{
+    double rms = context->observations->probes.values[value].rms;
+    bool large = rms > context->thresholds[RMS] && isfinite(rms);
+    if (!large && !(rms > 0 && rms < context->thresholds[RMS_LEAST]))
+        return true;
+    return add(
+        context, node, rms, large ? RMS : RMS_LEAST, "rms",
+        rule_text(context, "the data that '%s' reads has a root mean square of %.3g",
+                  context->report->layers[node].name, rms),
+        is_embedded(context->graph, value)
+            ? "initialisations are made for inputs of variance 1: draw the embedding's table with a "
+              "standard deviation of 1 or less, or normalise behind it"
+            : "initialisations are made for inputs of variance 1: scale the data (pixels by 1/255, or to "
+              "mean 0 and variance 1)");
+}
+
 static bool check_value(struct rule_context *context, int node, int value)
 {
     const struct value_probe *probe = &context->observations->probes.values[value];
@@ -49,14 +87,7 @@ static bool check_value(struct rule_context *context, int node, int value)
                       (long long)probe->feature, name, probe->feature_ratio),
             "its weights get gradients larger by that factor, and no learning rate suits both: bring every "
             "feature to mean 0 and variance 1");
-    if (probe->rms > context->thresholds[RMS] && isfinite(probe->rms))
-        return add(
-            context, node, probe->rms, RMS, "rms",
-            rule_text(context, "the data that '%s' reads has a root mean square of %.3g", name, probe->rms),
-            "initialisations are made for inputs of variance 1: scale the data (pixels by 1/255, or to mean "
-            "0 "
-            "and variance 1)");
-    return true;
+    return check_rms(context, node, value);
 }
 
 static bool check(struct rule_context *context)
@@ -78,17 +109,20 @@ static bool check(struct rule_context *context)
 }
 
 RULE_OPS(input_scale) = {
-    .type = {.name = "input-scale",
-             .severity = STABILITY_ERROR_SEVERITY,
-             .criterion =
-                 "what the first layer with weights reads has a root mean square above rms, or a feature (a "
-                 "channel of an image) whose root mean square is more than feature_ratio times the median "
-                 "feature's (warning), or above rms_error or feature_ratio_error (error); info where a "
-                 "normalisation follows that layer",
-             .documentation =
-                 "Data of a large scale makes the first layer's gradients large by the same factor, and "
-                 "features of different scales want different learning rates.",
-             .source = "LeCun, Bottou, Orr, Muller 1998, Efficient BackProp, section 4.3",
-             .thresholds = thresholds},
+    .type =
+        {.name = "input-scale",
+         .severity = STABILITY_ERROR_SEVERITY,
+         .criterion =
+             "what the first layer with weights reads has a root mean square above rms, or a feature (a "
+             "channel of an image) whose root mean square is more than feature_ratio times the median "
+             "feature's (warning), or above rms_error or feature_ratio_error (error), or a root mean square "
+             "that is not 0 but below rms_least (warning) or rms_least_error (error); an error too where it "
+             "saturates that layer's activation, info where a normalisation follows that layer",
+         .documentation =
+             "Data of a large scale makes the first layer's gradients large by the same factor, data of a "
+             "tiny one makes them vanish, and features of different scales want different learning rates.",
+         .source = "LeCun, Bottou, Orr, Muller 1998, Efficient BackProp, section 4.3",
+         .thresholds = thresholds},
+    .least = 1u << RMS_LEAST | 1u << RMS_LEAST_ERROR,
     .check = check,
 };

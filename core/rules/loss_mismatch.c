@@ -43,6 +43,8 @@ static const struct {
      "CrossEntropyLoss takes the logarithm of the softmax itself: the second one changes nothing but costs a "
      "pass; use NLLLoss, "
      "or the raw scores"},
+    {"CrossEntropyLoss", "ReLU", STABILITY_INFO,
+     "a score cannot fall below 0, and gets no gradient there: give it the raw scores"},
     {"BCEWithLogitsLoss", "Sigmoid", STABILITY_WARNING,
      "BCEWithLogitsLoss takes the sigmoid itself: of probabilities it can never be near 0, and its gradient "
      "is flat; give it "
@@ -244,7 +246,8 @@ RULE_OPS(loss_mismatch) = {
              .severity = STABILITY_ERROR_SEVERITY,
              .criterion = "the loss applies the last activation once more (Softmax before CrossEntropyLoss, "
                           "Sigmoid before "
-                          "BCEWithLogitsLoss: warning); NLLLoss or KLDivLoss of what is no log-probability, "
+                          "BCEWithLogitsLoss: warning), or reads a ReLU as scores (info); NLLLoss or "
+                          "KLDivLoss of what is no log-probability, "
                           "by log_sum_exp, BCELoss of "
                           "what is no probability, or a target outside the loss's domain: error; a target "
                           "whose mean the last "

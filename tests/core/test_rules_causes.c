@@ -27,6 +27,7 @@ static const struct {
     {"LogSoftmax", "CrossEntropyLoss", 0, STABILITY_INFO},
     {"Identity", "CrossEntropyLoss", 0, NONE},
     {"LogSoftmax", "NLLLoss", 0, NONE},
+    {"ReLU", "CrossEntropyLoss", 0, STABILITY_INFO},
     {"Softmax", "NLLLoss", 0, STABILITY_ERROR_SEVERITY},
     {"Identity", "NLLLoss", 0, STABILITY_ERROR_SEVERITY},
     {"LogSoftmax", "KLDivLoss", 0.25, NONE},
@@ -121,6 +122,49 @@ static void a_residual_branch_that_starts_at_0_is_no_finding(void **state)
     assert_int_equal(report->verdict, STABILITY_STABLE);
     stability_report_free(report);
     builder_free(&b);
+}
+
+/* x + gate fc(x): the least gradient that fc's output gets, and whether that is a finding. */
+static double gradient_behind_gate(double gate, bool learned, int *severity)
+{
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(2, 2), (double[]){1, -1, 0.5, 2});
+    builder_data(&b, "target", SHAPE(2, 2), (double[]){0, 1, 2, -1});
+    builder_linear(&b, "fc0", NULL, 2, 2);
+    builder_weight(&b, "fc0.weight", SHAPE(2, 2), (double[]){1, 0.5, -0.5, 1});
+    builder_linear(&b, "fc1", NULL, 2, 2);
+    builder_weight(&b, "fc1.weight", SHAPE(2, 2), (double[]){1, -1, 0.7, 0.9});
+    if (learned) {
+        builder_layer(&b, "gate", "Parameter", NULL);
+        builder_integer(&b, "shape", 1);
+        builder_weight(&b, "gate.weight", SHAPE(1), &gate);
+        builder_layer(&b, "gated", "Mul", "gate fc1");
+    } else {
+        builder_layer(&b, "gated", "Scale", "fc1");
+        builder_real(&b, "factor", gate);
+    }
+    builder_layer(&b, "sum", "Add", "gated fc0");
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    double norm = report_layer(report, "fc1")->outputs[0].gradient->all.norm;
+    *severity = severity_of(report, "vanishing-gradient");
+    stability_report_free(report);
+    builder_free(&b);
+    return norm;
+}
+
+/* ReZero starts its gates at 0, LayerScale at 1e-6: they open as they learn. A factor that does not learn
+ * stays. */
+static void a_gate_that_learns_may_start_closed(void **state)
+{
+    (void)state;
+    int severity;
+    assert_close(gradient_behind_gate(0, true, &severity), 0, 0);
+    assert_int_equal(severity, NONE);
+    assert_true(gradient_behind_gate(1e-7, true, &severity) < 1e-6);
+    assert_int_equal(severity, NONE);
+    assert_true(gradient_behind_gate(1e-7, false, &severity) < 1e-6);
+    assert_int_equal(severity, STABILITY_ERROR_SEVERITY);
 }
 
 /* The state that a sequence of one step starts from is 0, so that nothing reaches weight_hh. */
@@ -223,6 +267,47 @@ static void a_normalisation_takes_the_scale_of_data_away(void **state)
     assert_int_equal(input_scale_behind("BatchNorm1d", 255), STABILITY_INFO);
 }
 
+/* The scale is the cause, the saturation that it brings about comes second. */
+static void data_that_saturates_the_first_activation_comes_first(void **state)
+{
+    (void)state;
+    struct builder b = {0};
+    builder_data(&b, "input", SHAPE(4, 1), (double[]){100, -90, 80, 95});
+    builder_data(&b, "target", SHAPE(4, 1), (double[]){0.5, 0, -0.5, 0.1});
+    builder_linear(&b, "fc", NULL, 1, 1);
+    builder_weight(&b, "fc.weight", SHAPE(1, 1), (double[]){0.5});
+    builder_layer(&b, "act", "Tanh", NULL);
+    builder_loss(&b, "MSELoss", NULL);
+    struct stability_report *report = builder_diagnose(&b);
+    assert_int_equal(severity_of(report, "saturated-units"), STABILITY_ERROR_SEVERITY);
+    assert_string_equal(report->findings[0].rule, "input-scale");
+    stability_report_free(report);
+    builder_free(&b);
+}
+
+/* The rows of a table are what the first layer reads. */
+static void an_embedding_may_be_too_large(void **state)
+{
+    (void)state;
+    for (int large = 0; large < 2; large++) {
+        struct builder b = {0};
+        double size = large ? 100 : 1;
+        builder_integers(&b, "input", SHAPE(2, 1), (int64_t[]){0, 1});
+        builder_data(&b, "target", SHAPE(2, 1), (double[]){1, 2});
+        builder_layer(&b, "table", "Embedding", NULL);
+        builder_integer(&b, "num_embeddings", 2);
+        builder_integer(&b, "embedding_dim", 2);
+        builder_weight(&b, "table.weight", SHAPE(2, 2), (double[]){size, -size, size, size});
+        builder_layer(&b, "moved", "Flatten", NULL);
+        builder_linear(&b, "fc", NULL, 2, 1);
+        builder_loss(&b, "MSELoss", NULL);
+        struct stability_report *report = builder_diagnose(&b);
+        assert_int_equal(severity_of(report, "input-scale"), large ? STABILITY_WARNING : NONE);
+        stability_report_free(report);
+        builder_free(&b);
+    }
+}
+
 /* A layer with weights before it: the scale is the model's own. */
 static void only_data_has_an_input_scale(void **state)
 {
@@ -271,10 +356,13 @@ int main(void)
         cmocka_unit_test(a_loss_wants_what_it_is_made_for),
         cmocka_unit_test(some_targets_out_of_reach_are_information),
         cmocka_unit_test(a_residual_branch_that_starts_at_0_is_no_finding),
+        cmocka_unit_test(a_gate_that_learns_may_start_closed),
         cmocka_unit_test(a_sequence_of_one_step_teaches_no_recurrence),
         cmocka_unit_test(dead_units_are_the_cause_of_what_vanishes_before_them),
         cmocka_unit_test(what_is_not_finite_is_told_of_once),
         cmocka_unit_test(a_normalisation_takes_the_scale_of_data_away),
+        cmocka_unit_test(data_that_saturates_the_first_activation_comes_first),
+        cmocka_unit_test(an_embedding_may_be_too_large),
         cmocka_unit_test(only_data_has_an_input_scale),
         cmocka_unit_test(only_a_rate_that_was_given_is_judged),
     };

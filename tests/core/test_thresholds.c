@@ -84,6 +84,7 @@ static const struct boundary {
     {"saturated-units", "fraction", 0.5, 0.501, saturated_fraction_is, NONE, STABILITY_WARNING},
     {"saturated-units", "fraction_error", 0.9, 0.901, saturated_fraction_is, STABILITY_WARNING,
      STABILITY_ERROR_SEVERITY},
+    {"saturated-units", "concentration", 0.95, 0.95 * (1 + 1e-9), concentration_is, NONE, STABILITY_WARNING},
     {"exploding-activation", "rms", 1e3, 1e3 * (1 + 1e-12), activation_is, NONE, STABILITY_WARNING},
     {"exploding-activation", "rms_error", 1e6, 1e6 * (1 + 1e-12), activation_is, STABILITY_WARNING,
      STABILITY_ERROR_SEVERITY},
@@ -99,6 +100,9 @@ static const struct boundary {
     {"loss-mismatch", "log_sum_exp", 0.01, 0.01 * (1 + 1e-9), log_sum_exp_is, NONE, STABILITY_ERROR_SEVERITY},
     {"input-scale", "rms", 30, 30 * (1 + 1e-12), input_rms_is, NONE, STABILITY_WARNING},
     {"input-scale", "rms_error", 1e4, 1e4 * (1 + 1e-12), input_rms_is, STABILITY_WARNING,
+     STABILITY_ERROR_SEVERITY},
+    {"input-scale", "rms_least", 1e-4, 1e-4 * (1 - 1e-12), input_rms_is, NONE, STABILITY_WARNING},
+    {"input-scale", "rms_least_error", 1e-5, 1e-5 * (1 - 1e-12), input_rms_is, STABILITY_WARNING,
      STABILITY_ERROR_SEVERITY},
     {"input-scale", "feature_ratio", 100, 100 * (1 + 1e-12), feature_ratio_is, NONE, STABILITY_WARNING},
     {"input-scale", "feature_ratio_error", 1e3, 1e3 * (1 + 1e-12), feature_ratio_is, STABILITY_WARNING,
@@ -134,7 +138,7 @@ static void begin(struct builder *b, const struct boundary *boundary, double val
 /* Thresholds that decide on the severity alone: the evidence shows another one. */
 static bool is_shown(const struct boundary *boundary)
 {
-    static const char *const hidden[] = {"fall", "feature_ratio_error", "loss"};
+    static const char *const hidden[] = {"fall", "feature_ratio_error", "rms_least_error", "loss"};
     for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
         if (strcmp(boundary->threshold, hidden[i]) == 0)
             return false;

@@ -29,6 +29,19 @@ void input_rms_is(struct builder *b, double value)
     builder_loss(b, "L1Loss", NULL);
 }
 
+/* Rows of two, of p and 1 - p, whose squares sum to `value`, less what rounding might add. */
+void concentration_is(struct builder *b, double value)
+{
+    double p = (1 + sqrt(2 * value * (1 - 1e-12) - 1)) / 2, score = log(p / (1 - p));
+    builder_data(b, "input", SHAPE(2, 2), (double[]){score, 0, 0, score});
+    builder_data(b, "target", SHAPE(2, 1), (double[]){1, -1});
+    builder_layer(b, "softmax", "Softmax", NULL);
+    builder_integer(b, "dim", 1);
+    builder_linear(b, "fc", NULL, 2, 1);
+    builder_weight(b, "fc.weight", SHAPE(1, 2), (double[]){0.5, -0.5});
+    builder_loss(b, "MSELoss", NULL);
+}
+
 void feature_ratio_is(struct builder *b, double value)
 {
     const double unit = 0x1p-7;

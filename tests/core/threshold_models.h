@@ -6,6 +6,7 @@
 
 void log_sum_exp_is(struct builder *b, double value);
 void input_rms_is(struct builder *b, double value);
+void concentration_is(struct builder *b, double value);
 void feature_ratio_is(struct builder *b, double value);
 void twin_fraction_is(struct builder *b, double value);
 void chain_shrinks_by(struct builder *b, double value);

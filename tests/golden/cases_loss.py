@@ -59,6 +59,7 @@ def cross_entropy():
         ('label_smoothing_weight', {**smooth, 'weight': CLASS_WEIGHT}, x, index),
         ('label_smoothing_ignored', {**smooth, 'ignore_index': 4, 'weight': CLASS_WEIGHT}, x, index),
         ('label_smoothing_one_dimension', smooth, [uniform(2, 5, 3)], integers(2, 3, high=5)),
+        ('label_smoothing_no_weight', {**smooth, 'weight': tensor(1.0, 0.0)}, [uniform(2, 2)], values([1, 1])),
         ('many_classes', {}, [uniform(1, 300, low=-4, high=4)], values([271])),
         ('many_positions', smooth, [uniform(2, 2, 70)], integers(2, 70, high=2)),
         ('probabilities', {}, x, likely),
@@ -80,6 +81,7 @@ def bce_with_logits():
                       ('pos_weight_sum', {'pos_weight': pos_weight, 'reduction': 'sum'}, x, target),
                       ('pos_weight_one', {'pos_weight': tensor(2.5)}, [uniform(3, 1)], uniform(3, 1, low=0, high=1)),
                       ('weight', {'weight': pos_weight}, x, target),
+                      ('small_loss', {}, [values([12.0, -12.5, 13.0])], values([1.0, 0.0, 1.0])),
                       ('large_logits', {}, [values([1000.0, -1000.0, 90.0, -90.0])], values([1.0, 0.0, 0.0, 1.0])))
 
 
@@ -91,7 +93,7 @@ def bce():
                       ('one_element', {}, [values([[0.25]])], values([[1.0]])),
                       ('weight', {'weight': weight}, x, target),
                       ('certain', {}, [values([0.0, 1.0])], values([0.0, 1.0]))) + [
-        Case('wrong_is_100', {}, [values([0.0, 1.0, 0.5])], target=values([1.0, 0.0, 1.0]), gradients=False)]
+        Case('wrong_is_100', {}, [values([0.0, 1.0, 0.5])], target=values([1.0, 0.0, 1.0]))]
 
 
 def divergence():

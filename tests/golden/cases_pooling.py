@@ -16,6 +16,8 @@ def max_pool2d():
             Case('ceil_mode', {'kernel_size': 2, 'ceil_mode': True}, [uniform(1, 2, 5, 3)]),
             Case('ceil_mode_drops_window_in_padding', {'kernel_size': 2, 'stride': 3, 'padding': 1, 'ceil_mode': True},
                  [uniform(1, 1, 6, 5)]),
+            Case('ceil_mode_window_past_the_end', {'kernel_size': [4, 2], 'stride': 3, 'ceil_mode': True},
+                 [uniform(1, 2, 2, 4)]),
             Case('null_stride', {'kernel_size': 2, 'stride': None}, [uniform(1, 1, 4, 4)]),
             Case('one_by_one', {'kernel_size': 1}, [uniform(2, 3, 1, 1)]),
             Case('ties_first_wins', {'kernel_size': 2}, [values([[[[1.0, 1.0, 0.5, 0.5], [1.0, 0.0, 0.5, 0.5]]]])]),
@@ -44,6 +46,7 @@ def average_pool1d():
             Case('ceil_mode', {'kernel_size': 3, 'stride': 2, 'ceil_mode': True}, [uniform(1, 2, 6)]),
             Case('ceil_mode_padding', {'kernel_size': 4, 'stride': 3, 'padding': 2, 'ceil_mode': True},
                  [uniform(1, 2, 6)]),
+            Case('ceil_mode_window_past_the_end', {'kernel_size': 4, 'ceil_mode': True}, [uniform(1, 2, 3)]),
             Case('length_1', {'kernel_size': 1}, [uniform(1, 3, 1)])]
 
 
