@@ -113,13 +113,13 @@ export function beside(before, after, [beforeName, afterName]) {
 export function errors(report) {
   const shade = { correct: 'good', acceptable: 'accent', suspicious: 'warning', wrong: 'error' };
   const counts = Object.keys(shade).map((level) => [level, report.parameters.filter((parameter) => parameter.level === level).length]).filter(([, count]) => count);
-  return figure('Relative error by parameter', 'Below 1e-7 correct, below 1e-4 acceptable, below 1e-2 suspicious, else wrong.', () => ({
+  return figure('Relative error by parameter', 'Below 1e-7 correct, below 1e-4 acceptable, below 1e-2 suspicious, else wrong. Grey: no larger than the uncertainty of the numerical gradient itself.', () => ({
     type: 'bar',
     data: {
       labels: report.parameters.map((parameter) => parameter.name),
       datasets: [{
         label: 'relative error', data: report.parameters.map((parameter) => Math.max(plotted(parameter.relative_error) || 0, LEAST_ERROR)),
-        backgroundColor: report.parameters.map((parameter) => colour(shade[parameter.level])),
+        backgroundColor: report.parameters.map((parameter) => colour(parameter.within_uncertainty === parameter.checked ? 'faint' : shade[parameter.level])),
       }],
     },
     options: { plugins: { legend: { display: false } }, scales: { x: named(), y: { ...logarithmic('relative error'), min: LEAST_ERROR, max: 1 } } },

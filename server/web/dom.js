@@ -29,6 +29,9 @@ export function number(value) {
   return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
 }
 
+/** JSON to be read and edited: lists of numbers stay on a line. */
+export const written = (value) => JSON.stringify(value, null, 2).replace(/\[\n[-\d.eE+,\s]+\]/g, (list) => list.replace(/\s+/g, ' ').replace('[ ', '[').replace(' ]', ']'));
+
 /** A number to draw, NaN where there is none. */
 export function plotted(value) {
   if (typeof value === 'number') return value;

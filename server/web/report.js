@@ -57,7 +57,7 @@ function diagnosis(report, { apply, why }) {
 function check(report) {
   const rows = report.parameters.map((p) => [
     p.name, element('span', { class: `tag ${{ wrong: 'error', suspicious: 'warning' }[p.level] || 'good'}` }, p.level), p.source,
-    number(p.relative_error), number(p.max_relative_error), `${p.checked} of ${p.count}`, p.skipped_at_kink, p.pattern || '',
+    number(p.relative_error), number(p.max_relative_error), `${p.checked} of ${p.count}`, p.within_uncertainty ?? '–', p.skipped_at_kink, p.pattern || '',
     p.worst ? `[${p.worst.index.join(', ')}]: given ${number(p.worst.given)}, numerical ${number(p.worst.numerical)}` : '',
   ]);
   const own = report.parameters.some((p) => p.source === 'client');
@@ -68,7 +68,7 @@ function check(report) {
     facts([['engine’s own gradients', report.engine.level], ['their greatest relative error', report.engine.max_relative_error]]),
     element('h3', {}, 'Errors'), element('div', { class: 'charts' }, errors(report)),
     element('h3', {}, 'Parameters'),
-    table(['parameter ', 'level ', 'gradient of ', 'relative error', 'greatest', 'checked', 'at kinks', 'looks like ', 'worst element '], rows, 'Parameters'),
+    table(['parameter ', 'level ', 'gradient of ', 'relative error', 'greatest', 'checked', 'within uncertainty', 'at kinks', 'looks like ', 'worst element '], rows, 'Parameters'),
   ];
 }
 

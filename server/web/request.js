@@ -1,5 +1,5 @@
 // The request at hand: the text, files that go along with it, what is chosen beside.
-import { element, find, say } from './dom.js';
+import { element, find, say, written } from './dom.js';
 import { requestFor, withoutTensors } from './files.js';
 import { patched } from './patch.js';
 
@@ -34,7 +34,7 @@ function write(json, name) {
 /** Another request, that brings no files. */
 export function begin(request) {
   attach({ request: null, weights: null, model: null });
-  write(JSON.stringify(request, null, 2), 'request.json');
+  write(written(request), 'request.json');
 }
 
 async function takeModel(file) {
@@ -42,7 +42,7 @@ async function takeModel(file) {
   if (edited().trim() || attached.request) return;
   const request = await requestFor(file).catch(() => null);
   if (!request) return;
-  write(JSON.stringify(request, null, 2), 'request.json');
+  write(written(request), 'request.json');
   find('hint').textContent = `The request below was written for ${file.name}: random data, and a loss that fits its output. Change it to yours.`;
 }
 
@@ -105,7 +105,7 @@ export async function change(patch) {
   const keys = patch.filter(inFile).map(({ path }) => unescaped(path));
   const weights = keys.length ? await withoutTensors(attached.weights, keys) : attached.weights;
   const before = { ...attached, text: edited() };
-  write(JSON.stringify(changed, null, 2), attached.request?.name ?? 'request.json');
+  write(written(changed), attached.request?.name ?? 'request.json');
   attach({ weights });
   return () => { // takes it back
     const { text: old, ...files } = before;

@@ -2,7 +2,7 @@
 import { element, find, say } from './dom.js';
 import { trend } from './charts.js';
 import { draw } from './plot.js';
-import { get } from './service.js';
+import { get, remove } from './service.js';
 
 const POINTS = 30; // of a trend
 const listed = { entries: [], next: null, model: null };
@@ -50,6 +50,15 @@ async function toggleBaseline(entry) {
   await showTrend(entry.model);
 }
 
+async function forget(entry) {
+  if (!confirm(`Delete the saved report ${entry.name || entry.id}?`)) return;
+  await remove(`/v1/reports/${entry.id}`);
+  if (baselineOf(entry.model) === entry.id) setBaseline(entry.model, null);
+  find('saved').focus();
+  say('It was deleted.');
+  await list();
+}
+
 function rowOf(entry) {
   const name = entry.name || entry.id;
   const is = baselineOf(entry.model) === entry.id;
@@ -59,9 +68,10 @@ function rowOf(entry) {
     element('td', { class: 'text' }, element('span', { class: `tag ${{ unstable: 'error', fail: 'error', warning: 'warning' }[entry.verdict] || 'good'}` }, entry.verdict),
       entry.kind === 'gradcheck' ? ' (gradients)' : ''),
     element('td', {}, entry.created.replace('T', ' ').slice(0, 19)),
-    element('td', {}, entry.kind !== 'gradcheck' && [
+    element('td', { class: 'buttons' }, entry.kind !== 'gradcheck' && [
       element('button', { type: 'button', 'data-baseline': entry.id, 'aria-pressed': String(is), 'aria-label': `Baseline: ${name}`, onclick: () => toggleBaseline(entry) }, is ? '◆ Baseline' : 'Make baseline'), ' ',
-      element('button', { type: 'button', 'aria-label': `Trend of ${entry.model || 'the model'}`, onclick: () => showTrend(entry.model) }, 'Trend')]));
+      element('button', { type: 'button', 'aria-label': `Trend of ${entry.model || 'the model'}`, onclick: () => showTrend(entry.model) }, 'Trend'), ' '],
+    element('button', { type: 'button', 'aria-label': `Delete ${name}`, onclick: () => forget(entry) }, 'Delete')));
 }
 
 function showList() {

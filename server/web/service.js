@@ -34,6 +34,7 @@ async function send(method, path, options = {}) {
 }
 
 export const get = async (path) => (await send('GET', path)).json();
+export const remove = (path) => send('DELETE', path);
 export const getFile = async (path) => (await send('GET', path)).blob();
 
 /** The body of a request: JSON, or a form where files go along. */

@@ -212,6 +212,7 @@ def test_a_model_in_a_file():
         page.attach(model)
         page.until("return document.getElementById('hint').innerText")
         request = json.loads(page.value("#text"))
+        assert '"shape": [8, ' in page.value("#text"), "lists of numbers stay on a line"
         assert request["model"] == {"name": "convolutions_train", "loss": {"type": "CrossEntropyLoss"}}, request
         page.diagnose()
         assert page.count(".graph g") > 20 and page.drawn()
@@ -366,6 +367,10 @@ def test_reports_are_saved_and_linked():
         page.write(network())
         page.diagnose()
         assert page.run("return location.hash") == "", "the address is that of another report"
+        page.run("window.confirm = () => true")
+        page.click("#list [aria-label='Delete night 0']")
+        page.until("return document.querySelectorAll('#list tbody tr').length === 1")
+        assert page.count("#list [aria-pressed=true]") == 0 and page.errors() == []
 
 
 def test_narrow_screens():
