@@ -1,8 +1,11 @@
+#define _GNU_SOURCE /* memrchr */
+
 #include "server/input/arrival.h"
 
 #include "server/input/scanner.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct input_arrival {
     struct scanner scanner;
@@ -36,11 +39,9 @@ void input_arrival_free(struct input_arrival *arrival)
 /* Arrays are read up to a comma, behind which there may be part of an item. */
 static void find_comma(struct scanner *scanner, const char *before)
 {
-    for (const char *text = scanner->end; text > before; text--) {
-        if (text[-1] == ',') {
-            scanner->comma = text;
-            return;
-        }
+    const char *comma = memrchr(before, ',', (size_t)(scanner->end - before));
+    if (comma != NULL) {
+        scanner->comma = comma + 1;
     }
 }
 
