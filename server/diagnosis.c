@@ -19,7 +19,8 @@ static bool check_progress(void *context, const char *stage, int64_t done, int64
     if (call->progress != NULL && stage != NULL) {
         call->progress(call->context, stage, done, total);
     }
-    if (progress->deadline > 0 && clock_seconds() > progress->deadline) {
+    double waited = call->waited == NULL ? 0 : *call->waited;
+    if (progress->deadline > 0 && clock_seconds() - waited > progress->deadline) {
         progress->reason = STABILITY_ERROR_DEADLINE;
     } else if (call->wanted != NULL && !call->wanted(call->context)) {
         progress->reason = STABILITY_ERROR_CANCELLED;
@@ -129,6 +130,7 @@ static bool run_gradcheck(const struct diagnosis_call *call, const struct input_
 {
     struct stability_gradcheck_options options = input->gradcheck;
     options.threads = call->threads;
+    options.helpers = call->helpers;
     int64_t bytes = stability_gradcheck_bytes(&input->request, &options, &diagnosis->error);
     if (bytes < 0 || !claim_take(claim, bytes, &diagnosis->error)) {
         return false;

@@ -12,15 +12,17 @@
 struct diagnosis_call {
     struct input_body body; /* borrowed; may be changed */
     enum input_purpose purpose;
-    int threads;                 /* that a gradient check may use */
-    struct report_choice choice; /* with a format */
-    bool keep;                   /* the report is wanted in every format */
+    int threads;                             /* that a gradient check may use */
+    const struct stability_helpers *helpers; /* of them; may be NULL */
+    struct report_choice choice;             /* with a format */
+    bool keep;                               /* the report is wanted in every format */
     struct stability_limits limits;
-    struct metrics *metrics;       /* that count what came of it; NULL: none */
-    struct budget *memory;         /* from which the work's memory is taken; NULL: as much as it likes */
-    int64_t held;                  /* bytes of it that the request holds already, its body's */
-    double started;                /* clock_seconds() from which options.timeout_s counts; 0: the parsing */
-    double deadline;               /* clock_seconds() after which the work stops; 0: never */
+    struct metrics *metrics; /* that count what came of it; NULL: none */
+    struct budget *memory;   /* from which the work's memory is taken; NULL: as much as it likes */
+    int64_t held;            /* bytes of it that the request holds already, its body's */
+    double started;          /* clock_seconds() from which options.timeout_s counts; 0: the parsing */
+    double deadline;         /* clock_seconds() after which the work stops; 0: never */
+    const double *waited;    /* seconds that the work was made to wait, which do not count; NULL: none */
     bool (*wanted)(void *context); /* false: nobody waits for the report any more; may be NULL */
     /* Told of every step of the work, by one thread at a time; may be NULL. */
     void (*progress)(void *context, const char *stage, int64_t done, int64_t total);

@@ -40,6 +40,7 @@ bool service_open(struct service *service, const struct config *config, struct s
 
 void service_close(struct service *service)
 {
+    jobs_stop(service->jobs);
     pool_free(service->pool);
     pool_free(service->store_pool);
     jobs_free(service->jobs);

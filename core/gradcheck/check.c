@@ -117,6 +117,7 @@ static struct check *open_check(const struct stability_request *request,
     c->options = options;
     c->error = error;
     c->workers.options = &request->options;
+    c->workers.helpers = options->helpers;
     return c;
 }
 

@@ -27,6 +27,7 @@ struct workers {
     struct evaluator evaluators[MOST_WORKERS];
     int count;
     const struct stability_options *options; /* whose progress is told of */
+    const struct stability_helpers *helpers; /* NULL: all threads compute at once */
     int64_t done;                            /* items, over all parameters */
     int64_t total;
 };

@@ -10,12 +10,21 @@ enum stability_gradcheck_mode {
     STABILITY_GRADCHECK_DIRECTIONAL /* `samples` random directions in every parameter */
 };
 
+/* Who decides whether a thread beside the caller's may compute now. All three may be called by any thread. */
+struct stability_helpers {
+    bool (*enter)(void *context); /* false: no thread is started now; asked again between pieces of work */
+    bool (*stay)(void *context);  /* asked by the thread between pieces of work; false: it has left */
+    void (*leave)(void *context); /* it ends by itself */
+    void *context;
+};
+
 struct stability_gradcheck_options {
     enum stability_gradcheck_mode mode;
     double epsilon;  /* a fixed step; 0: chosen for every parameter from its curvature and noise */
     int64_t samples; /* sampled and directional mode */
     uint64_t seed;   /* of the samples and directions */
-    int threads;     /* that share the work */
+    int threads;     /* that share the work at most */
+    const struct stability_helpers *helpers; /* NULL: so many threads from the beginning to the end */
 };
 /* full, step chosen, 64 samples, seed 0, 1 thread. */
 extern const struct stability_gradcheck_options stability_default_gradcheck_options;

@@ -33,7 +33,9 @@ struct http_request {
     enum encoding encoding;        /* of the body, which a job's is left in */
     const char *key;               /* Idempotency-Key of a job; NULL: none */
     double received;               /* clock_seconds() when the body was there */
-    double deadline;               /* clock_seconds() */
+    double deadline;               /* clock_seconds(), but for: */
+    const double *waited;          /* seconds that the work was made to wait, which grow; NULL: none */
+    bool guest;                    /* it is a job's work: a guest of the compute pool */
     int64_t held;                  /* bytes of the memory budget that the body takes */
     bool (*wanted)(void *context); /* false: the client has gone */
     /* Told how far the work is; may be NULL. */

@@ -60,6 +60,7 @@ void jobs_cancel(struct jobs *jobs, const char *id)
         atomic_store(&worker->unwanted, true);
     }
     pthread_mutex_unlock(&jobs->mutex);
+    pool_wake(jobs->service->pool);
 }
 
 void jobs_progress(struct jobs *jobs, const char *id, struct job_progress *progress)
@@ -121,6 +122,7 @@ static void renew(struct worker *worker)
         atomic_store(&worker->unwanted, true);
     }
     pthread_mutex_unlock(&jobs->mutex);
+    pool_wake(service->pool);
 }
 
 /* When the keeper did what last; clock_seconds(). */
@@ -216,7 +218,7 @@ struct jobs *jobs_new(struct service *service,
 
 void jobs_stop(struct jobs *jobs)
 {
-    if (jobs == NULL) {
+    if (jobs == NULL || atomic_load(&jobs->stopping)) {
         return;
     }
     pthread_mutex_lock(&jobs->mutex);
@@ -225,6 +227,7 @@ void jobs_stop(struct jobs *jobs)
     pthread_cond_broadcast(&jobs->ticked);
     pthread_cond_broadcast(&jobs->stopped);
     pthread_mutex_unlock(&jobs->mutex);
+    pool_wake(jobs->service->pool);
     for (int i = 0; i < jobs->worker_count; i++) {
         pthread_join(jobs->workers[i].thread, NULL);
     }
@@ -238,9 +241,7 @@ void jobs_free(struct jobs *jobs)
     if (jobs == NULL) {
         return;
     }
-    if (!atomic_load(&jobs->stopping)) {
-        jobs_stop(jobs);
-    }
+    jobs_stop(jobs);
     pthread_cond_destroy(&jobs->stopped);
     pthread_cond_destroy(&jobs->ticked);
     pthread_cond_destroy(&jobs->changed);

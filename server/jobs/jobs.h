@@ -8,9 +8,11 @@
 /* A piece of a job's work, as the function that does it sees it. */
 struct job_task {
     struct job_claim *claim;       /* what is asked; may be changed, but id and attempt */
-    double deadline;               /* clock_seconds() */
+    double deadline;               /* clock_seconds(), but for: */
+    const double *waited;          /* seconds that the work was made to wait, which grow */
     bool (*wanted)(void *context); /* false: the job was cancelled, or is done elsewhere */
-    void (*progress)(void *context, const char *stage, int64_t done, int64_t total); /* any thread may tell */
+    /* Told between steps, by one thread at a time; may make it wait. */
+    void (*progress)(void *context, const char *stage, int64_t done, int64_t total);
     void *context;
 };
 
@@ -29,7 +31,8 @@ void job_outcome_free(struct job_outcome *outcome);
 
 struct jobs;
 
-/* Starts threads that take jobs from the service's store and have them done by `work`. NULL on error. */
+/* Starts threads that take jobs from the service's store and have them done by `work`,
+ * as guests of the service's pool. NULL on error. */
 struct jobs *jobs_new(struct service *service,
                       void (*work)(struct service *service, struct job_task *task,
                                    struct job_outcome *outcome),
@@ -50,7 +53,8 @@ bool jobs_follow(struct jobs *jobs, const char *id, struct http_stream *stream,
 int jobs_running(struct jobs *jobs);
 int64_t jobs_queued(const struct jobs *jobs);
 
-/* Takes no further jobs, stops the work and hands back the jobs that are under way, ends all streams. */
+/* Takes no further jobs, stops the work and hands back the jobs that are under way, ends all streams. NULL is
+ * fine, and a second time. */
 void jobs_stop(struct jobs *jobs);
 /* Stops them first where that was not done. NULL is fine. */
 void jobs_free(struct jobs *jobs);

@@ -1,26 +1,10 @@
-#include "server/jobs/pool.h"
-
 #include "server/clock.h"
+#include "server/jobs/pool_state.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct pool {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed; /* a job came, or the pool stops */
-    struct job *first;
-    struct job **last; /* where the next job is hung in */
-    int waiting;
-    int running;
-    int borrowed;
-    int capacity;
-    bool stopping;
-    double run_seconds; /* moving average of a job's run time */
-    int thread_count;
-    pthread_t threads[];
-};
+#include <time.h>
 
 /* Takes the job that `link` leads to off the queue. The pool is locked. */
 static struct job *unlink_job(struct pool *pool, struct job **link)
@@ -34,10 +18,23 @@ static struct job *unlink_job(struct pool *pool, struct job **link)
     return job;
 }
 
-/* Whether a thread may start a job: some are borrowed by others. The pool is locked. */
+int pool_count_idle(const struct pool *pool)
+{
+    return pool->thread_count - pool->running - pool->helpers - pool->guests;
+}
+
+void pool_tell(struct pool *pool)
+{
+    if (pool->first != NULL) {
+        pthread_cond_broadcast(&pool->changed);
+    }
+    pthread_cond_broadcast(&pool->room);
+}
+
+/* Whether a thread may start a job. The pool is locked. */
 static bool may_start(const struct pool *pool)
 {
-    return pool->first != NULL && pool->running + pool->borrowed < pool->thread_count;
+    return pool->first != NULL && pool_count_idle(pool) > pool_count_kept(pool);
 }
 
 /* Takes the next job off the queue; NULL where the pool stops and nothing waits. */
@@ -60,6 +57,7 @@ static void end_job(struct pool *pool, double seconds)
 {
     pthread_mutex_lock(&pool->mutex);
     pool->running--;
+    pthread_cond_broadcast(&pool->room);
     pool->run_seconds += (seconds - pool->run_seconds) / 8;
     if (pool->stopping) {
         pthread_cond_broadcast(&pool->changed);
@@ -95,6 +93,16 @@ static bool start(struct pool *pool, int threads, struct stability_error *error)
                           count + 1, threads, strerror(failure));
 }
 
+/* Its waits end at moments of clock_seconds(). */
+static void init_room(struct pool *pool)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->room, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
 struct pool *pool_new(int threads, int capacity, struct stability_error *error)
 {
     struct pool *pool = calloc(1, sizeof(*pool) + (size_t)threads * sizeof(pool->threads[0]));
@@ -105,8 +113,10 @@ struct pool *pool_new(int threads, int capacity, struct stability_error *error)
     }
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->changed, NULL);
+    init_room(pool);
     pool->last = &pool->first;
     pool->capacity = capacity;
+    pool->submitted = -INFINITY;
     if (!start(pool, threads, error)) {
         pool_free(pool);
         return NULL;
@@ -123,7 +133,12 @@ bool pool_submit(struct pool *pool, struct job *job)
         *pool->last = job;
         pool->last = &job->next;
         pool->waiting++;
-        pthread_cond_signal(&pool->changed);
+        pool->submitted = clock_seconds();
+        if (pool->overdue > 0) { /* fewer places may be kept for guests now */
+            pthread_cond_broadcast(&pool->changed);
+        } else {
+            pthread_cond_signal(&pool->changed);
+        }
     }
     pthread_mutex_unlock(&pool->mutex);
     return fits;
@@ -144,23 +159,12 @@ bool pool_withdraw(struct pool *pool, struct job *job)
     return found;
 }
 
-int pool_borrow(struct pool *pool, int most)
+int pool_idle(struct pool *pool)
 {
     pthread_mutex_lock(&pool->mutex);
-    int idle = pool->thread_count - pool->running - pool->borrowed - pool->waiting;
-    int count = idle < most ? idle : most;
-    count = count > 0 ? count : 0;
-    pool->borrowed += count;
+    int idle = pool_count_idle(pool) - pool->waiting;
     pthread_mutex_unlock(&pool->mutex);
-    return count;
-}
-
-void pool_return(struct pool *pool, int count)
-{
-    pthread_mutex_lock(&pool->mutex);
-    pool->borrowed -= count;
-    pthread_cond_broadcast(&pool->changed);
-    pthread_mutex_unlock(&pool->mutex);
+    return idle > 0 ? idle : 0;
 }
 
 int pool_threads(const struct pool *pool)
@@ -217,6 +221,7 @@ void pool_free(struct pool *pool)
     for (int i = 0; i < pool->thread_count; i++) {
         pthread_join(pool->threads[i], NULL);
     }
+    pthread_cond_destroy(&pool->room);
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->mutex);
     free(pool);

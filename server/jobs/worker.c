@@ -14,6 +14,12 @@
 #define MOST_TRIES 5      /* a job that ended its process that often is not begun again */
 #define RETRY_SECONDS 0.5 /* between attempts at telling the store what came of a job */
 
+static bool goes_on(void *context)
+{
+    struct worker *worker = context;
+    return !atomic_load(&worker->jobs->stopping);
+}
+
 static bool is_wanted(void *context)
 {
     struct worker *worker = context;
@@ -28,6 +34,7 @@ static void note_progress(void *context, const char *stage, int64_t done, int64_
     pthread_mutex_lock(&worker->jobs->mutex);
     worker->progress = progress;
     pthread_mutex_unlock(&worker->jobs->mutex);
+    pool_yield(&worker->guest);
 }
 
 static void begin(struct worker *worker, const struct job_claim *claim)
@@ -121,16 +128,39 @@ static void give_back(struct worker *worker, const struct job_claim *claim)
     }
 }
 
-static void run_job(struct worker *worker, struct job_claim *claim)
+static struct pool_guest guest_of(struct worker *worker, bool (*wanted)(void *context))
+{
+    return (struct pool_guest){
+        .pool = worker->jobs->service->pool,
+        .wanted = wanted,
+        .context = worker,
+    };
+}
+
+/* The work itself, at a place of the pool. */
+static void compute(struct worker *worker, struct job_claim *claim, struct job_outcome *outcome)
 {
     struct service *service = worker->jobs->service;
+    worker->guest = guest_of(worker, is_wanted);
+    outcome->stopped = !pool_enter(&worker->guest);
+    if (outcome->stopped) {
+        return;
+    }
+    worker->guest.waited = 0;
     struct job_task task = {
         .claim = claim,
         .deadline = clock_seconds() + service->config->job_timeout,
+        .waited = &worker->guest.waited,
         .wanted = is_wanted,
         .progress = note_progress,
         .context = worker,
     };
+    worker->jobs->work(service, &task, outcome);
+    pool_leave(&worker->guest);
+}
+
+static void run_job(struct worker *worker, struct job_claim *claim)
+{
     struct job_outcome outcome = {0};
     if (claim->tries > MOST_TRIES) {
         struct stability_error error = {0};
@@ -139,7 +169,7 @@ static void run_job(struct worker *worker, struct job_claim *claim)
                        MOST_TRIES);
         fail(&outcome, &error);
     } else {
-        worker->jobs->work(service, &task, &outcome);
+        compute(worker, claim, &outcome);
     }
     if (outcome.stopped && atomic_load(&worker->jobs->stopping)) {
         give_back(worker, claim);
@@ -158,6 +188,10 @@ static bool do_one(struct worker *worker)
     struct stability_error error = {0};
     bool found;
     bool done = false;
+    struct pool_guest guest = guest_of(worker, goes_on);
+    if (!pool_await(&guest)) { /* what others may have time for is left to them */
+        return false;
+    }
     if (store_claim_job(service->store, jobs->owner, service->config->job_lease, &claim, &found, &error) &&
         found) {
         int64_t bytes = (int64_t)claim.body.length;

@@ -10,6 +10,7 @@ struct worker {
     struct jobs *jobs;
     pthread_t thread;
     atomic_bool unwanted; /* the job was cancelled, or belongs to another process now */
+    struct pool_guest guest;
     /* Below: guarded by the jobs' mutex. */
     bool busy; /* it has the job `id` */
     char id[STORE_ID_SIZE];

@@ -9,14 +9,34 @@ const char *diagnose_kind(enum input_purpose purpose)
     return purpose == INPUT_GRADCHECK ? "gradcheck" : "diagnose";
 }
 
+/* The threads of a gradient check are at places of the pool that nobody else wants. */
+static bool enter(void *context)
+{
+    const struct http_request *request = context;
+    return pool_help(request->service->pool, request->guest);
+}
+
+static bool stay(void *context)
+{
+    const struct http_request *request = context;
+    return pool_help_on(request->service->pool, request->guest);
+}
+
+static void leave(void *context)
+{
+    const struct http_request *request = context;
+    pool_help_no_more(request->service->pool, request->guest);
+}
+
 bool diagnose_request(const struct http_request *request, enum input_purpose purpose, bool keep,
                       struct diagnosis *diagnosis)
 {
-    struct pool *pool = request->service->pool;
-    int borrowed = purpose == INPUT_GRADCHECK ? pool_borrow(pool, pool_threads(pool) - 1) : 0;
+    struct http_request copy = *request;
+    const struct stability_helpers helpers = {enter, stay, leave, &copy};
     struct diagnosis_call call = {
         .purpose = purpose,
-        .threads = 1 + borrowed,
+        .threads = 1 + pool_idle(request->service->pool),
+        .helpers = &helpers,
         .choice = request->choice,
         .keep = keep,
         .limits = request->service->limits,
@@ -25,6 +45,7 @@ bool diagnose_request(const struct http_request *request, enum input_purpose pur
         .held = request->held,
         .started = request->received,
         .deadline = request->deadline,
+        .waited = request->waited,
         .wanted = request->wanted,
         .progress = request->progress,
         .context = request->context,
@@ -36,9 +57,6 @@ bool diagnose_request(const struct http_request *request, enum input_purpose pur
     call.body.arrival = request->arrival;
     done = done && diagnosis_run(&call, diagnosis);
     report_findings_free(&baseline);
-    if (borrowed > 0) {
-        pool_return(pool, borrowed);
-    }
     return done;
 }
 

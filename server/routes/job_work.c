@@ -78,6 +78,8 @@ void job_work(struct service *service, struct job_task *task, struct job_outcome
         .client = claim->client,
         .boundary = claim->boundary.length > 0 ? claim->boundary.data : NULL,
         .deadline = task->deadline,
+        .waited = task->waited,
+        .guest = true,
         .wanted = task->wanted,
         .progress = task->progress,
         .context = task->context,

@@ -4,6 +4,7 @@
 #include "gradcheck_claims.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum { BATCH = 5, IN = 4, HIDDEN = 4, OUT = 3 };
@@ -262,25 +263,94 @@ static void samples_and_directions_find_a_fault(void **state)
     builder_free(&m.b);
 }
 
-static void threads_do_not_change_a_bit(void **state)
+enum { WIDE = 24 }; /* a layer with more elements than one thread takes at a time */
+
+static void build_wide(struct builder *b, double *input)
 {
-    (void)state;
-    struct mlp m;
-    build_mlp(&m);
-    struct claims claims = claims_of(&m);
-    struct stability_gradcheck_options options = stability_default_gradcheck_options;
-    struct stability_gradcheck_report *one = check(&m.b, &claims, &options);
-    options.threads = 3;
-    struct stability_gradcheck_report *three = check(&m.b, &claims, &options);
+    *b = (struct builder){0};
+    for (int i = 0; i < BATCH * WIDE; i++)
+        input[i] = scattered(i);
+    builder_data(b, "input", SHAPE(BATCH, WIDE), input);
+    builder_data(b, "target", SHAPE(BATCH, WIDE), input);
+    builder_linear(b, "fc", NULL, WIDE, WIDE);
+    builder_layer(b, "act", "Tanh", NULL);
+    builder_loss(b, "MSELoss", NULL);
+}
+
+static void assert_same_check(const struct stability_gradcheck_report *one,
+                              const struct stability_gradcheck_report *other)
+{
+    assert_int_equal(one->parameter_count, other->parameter_count);
     for (size_t i = 0; i < one->parameter_count; i++) {
-        const struct stability_gradcheck_parameter *a = &one->parameters[i], *b = &three->parameters[i];
+        const struct stability_gradcheck_parameter *a = &one->parameters[i], *b = &other->parameters[i];
         assert_memory_equal(&a->relative_error, &b->relative_error, sizeof(double));
         assert_memory_equal(&a->max_relative_error, &b->max_relative_error, sizeof(double));
         assert_memory_equal(&a->worst_numerical, &b->worst_numerical, sizeof(double));
     }
-    stability_gradcheck_report_free(one);
+}
+
+/* Places for helpers: `free` of them, of which each is wanted back after `patience` pieces of work. */
+struct places {
+    _Atomic int free;
+    _Atomic int entered;
+    _Atomic int asked;
+    int patience;
+};
+
+static bool enter(void *context)
+{
+    struct places *places = context;
+    if (atomic_fetch_sub(&places->free, 1) <= 0) {
+        atomic_fetch_add(&places->free, 1);
+        return false;
+    }
+    atomic_fetch_add(&places->entered, 1);
+    return true;
+}
+
+static void leave(void *context)
+{
+    struct places *places = context;
+    atomic_fetch_add(&places->free, 1);
+}
+
+static bool stay(void *context)
+{
+    struct places *places = context;
+    if (atomic_fetch_add(&places->asked, 1) % places->patience < places->patience - 1)
+        return true;
+    leave(context);
+    return false;
+}
+
+/* Whoever does the work: threads from beginning to end, and helpers that come and go. */
+static void threads_do_not_change_a_bit(void **state)
+{
+    (void)state;
+    struct builder b;
+    double input[BATCH * WIDE];
+    build_wide(&b, input);
+    struct claims claims = {0};
+    struct stability_gradcheck_options options = stability_default_gradcheck_options;
+    struct stability_gradcheck_report *one = check(&b, &claims, &options);
+    options.threads = 3;
+    struct stability_gradcheck_report *three = check(&b, &claims, &options);
+    assert_same_check(one, three);
     stability_gradcheck_report_free(three);
-    builder_free(&m.b);
+    for (int count = 0; count <= 3; count++) {
+        for (int patience = 1; patience <= 3; patience++) {
+            struct places places = {.free = count, .patience = patience};
+            const struct stability_helpers helpers = {enter, stay, leave, &places};
+            options.helpers = &helpers;
+            struct stability_gradcheck_report *helped = check(&b, &claims, &options);
+            assert_same_check(one, helped);
+            assert_int_equal(places.free, count);
+            assert_true((places.entered > 0) == (count > 0));
+            stability_gradcheck_report_free(helped);
+        }
+    }
+    stability_gradcheck_report_free(one);
+    builder_free(&b);
 }
 
 /* ---- refusals ---- */

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import tempfile
+import threading
 
 from jobs import ENDED, events, state, submit, wait_for
 from support import Server, assert_problem, endless_model, model, request, run_tests, slow_model, wait_until
@@ -267,6 +268,51 @@ def test_requests_at_once_do_not_wait_for_jobs():
         for _ in range(3):
             assert server.request("POST", DIAGNOSE, model()).status == 200
         assert server.request("DELETE", job).status == 204
+
+
+def test_jobs_give_way():
+    """However many jobs there are, requests that somebody waits for are answered; the jobs go on."""
+    with Server("--threads", "2") as server:
+        jobs = [submit(server, endless_model()) for _ in range(2)]
+        jobs.append(submit(server, wide_check(), "/v1/gradcheck"))
+        for job in jobs[:2]:
+            wait_for(server, job, "running")
+        for target in DIAGNOSE, "/v1/gradcheck", DIAGNOSE:
+            assert server.request("POST", target, model()).status == 200
+        done = state(server, jobs[0])["progress"]["done"]
+        wait_until(lambda: state(server, jobs[0])["progress"]["done"] > done)
+        for job in jobs:
+            assert server.request("DELETE", job).status == 204
+
+
+def wide_check():
+    """A gradient check that takes longer than any test waits."""
+    return {"model": {"layers": [{"name": "fc", "type": "Linear", "in_features": 1000, "out_features": 1000}],
+                      "loss": {"type": "MSELoss"}},
+            "data": {name: {"random": "normal", "shape": [256, 1000]} for name in ("input", "target")}}
+
+
+def test_requests_do_not_starve_jobs():
+    """Requests that come without end, more than there are places for, leave a job its turns; none is lost."""
+    with Server("--threads", "1") as server:
+        ending = threading.Event()
+        statuses = set()
+
+        def ask():
+            while not ending.is_set():
+                statuses.add(server.exchange(request("POST", DIAGNOSE, slow_model())).status)
+        clients = [threading.Thread(target=ask) for _ in range(4)]
+        for client in clients:
+            client.start()
+        try:
+            for job in submit(server, slow_model()), submit(server, wide_check(), "/v1/gradcheck"):
+                wait_until(lambda: state(server, job)["progress"]["done"] > 0 or state(server, job)["state"] == "succeeded")
+                server.request("DELETE", job)
+        finally:
+            ending.set()
+            for client in clients:
+                client.join()
+        assert statuses == {200}, statuses
 
 
 def test_job_timeout():

@@ -1,9 +1,9 @@
 /* The compute pool and the budget. */
 #include "server/jobs/budget.h"
-#include "server/jobs/pool.h"
+
+#include "pool_case.h"
 
 #include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,38 +13,16 @@
 
 #define JOBS 100
 
-/* A job that may wait for a permission to end, and notes when it ran. */
-struct sample {
-    struct job job; /* first */
-    sem_t *started;
-    sem_t *permitted;
-    atomic_int *order;
-    int place;
-};
-
-static void run_sample(struct job *job)
-{
-    struct sample *sample = (struct sample *)job;
-    if (sample->started != NULL) {
-        sem_post(sample->started);
-        sem_wait(sample->permitted);
-    }
-    sample->place = atomic_fetch_add(sample->order, 1);
-}
-
 static void runs_everything_in_order(void **unused)
 {
     (void)unused;
-    struct stability_error error = {0};
+    struct scene scene;
     struct sample samples[JOBS];
-    atomic_int order = 0;
-    struct pool *pool = pool_new(1, JOBS, &error);
-    assert_non_null(pool);
+    open_scene(&scene, 1, JOBS);
     for (int i = 0; i < JOBS; i++) {
-        samples[i] = (struct sample){.job.run = run_sample, .order = &order, .place = -1};
-        assert_true(pool_submit(pool, &samples[i].job));
+        assert_true(submit(&scene, &samples[i], true));
     }
-    pool_free(pool);
+    close_scene(&scene);
     for (int i = 0; i < JOBS; i++) {
         assert_int_equal(samples[i].place, i);
     }
@@ -53,67 +31,43 @@ static void runs_everything_in_order(void **unused)
 static void refuses_what_does_not_fit(void **unused)
 {
     (void)unused;
-    struct stability_error error = {0};
-    sem_t started;
-    sem_t permitted;
-    atomic_int order = 0;
-    sem_init(&started, 0, 0);
-    sem_init(&permitted, 0, 0);
+    struct scene scene;
     struct sample samples[5];
-    for (int i = 0; i < 5; i++) {
-        samples[i] = (struct sample){{.run = run_sample}, &started, &permitted, &order, -1};
-    }
-    struct pool *pool = pool_new(1, 2, &error);
-    assert_non_null(pool);
-    assert_true(pool_submit(pool, &samples[0].job));
-    sem_wait(&started);
-    assert_false(pool_is_full(pool));
-    assert_true(pool_submit(pool, &samples[1].job));
-    assert_true(pool_submit(pool, &samples[2].job));
-    assert_true(pool_is_full(pool));
-    assert_false(pool_submit(pool, &samples[3].job));
-    sem_post(&permitted);
-    sem_wait(&started);
-    assert_false(pool_is_full(pool));
-    assert_true(pool_submit(pool, &samples[4].job));
-    assert_in_range(pool_retry_after(pool), 1, 60);
-    for (int i = 0; i < 3; i++) {
-        sem_post(&permitted);
-    }
-    pool_free(pool);
-    assert_int_equal(order, 4);
+    open_scene(&scene, 1, 2);
+    assert_true(submit(&scene, &samples[0], false));
+    sem_wait(&scene.started);
+    assert_false(pool_is_full(scene.pool));
+    assert_true(submit(&scene, &samples[1], false));
+    assert_true(submit(&scene, &samples[2], false));
+    assert_true(pool_is_full(scene.pool));
+    assert_false(submit(&scene, &samples[3], false));
+    permit(&scene, 1);
+    sem_wait(&scene.started);
+    assert_false(pool_is_full(scene.pool));
+    assert_true(submit(&scene, &samples[4], false));
+    assert_in_range(pool_retry_after(scene.pool), 1, 60);
+    permit(&scene, 3);
+    close_scene(&scene);
+    assert_int_equal(scene.order, 4);
     assert_int_equal(samples[3].place, -1);
     assert_int_equal(samples[4].place, 3);
-    sem_destroy(&started);
-    sem_destroy(&permitted);
 }
 
 static void runs_at_once(void **unused)
 {
     (void)unused;
-    struct stability_error error = {0};
-    sem_t started;
-    sem_t permitted;
-    atomic_int order = 0;
-    sem_init(&started, 0, 0);
-    sem_init(&permitted, 0, 0);
+    struct scene scene;
     struct sample samples[4];
-    struct pool *pool = pool_new(4, 4, &error);
-    assert_non_null(pool);
+    open_scene(&scene, 4, 4);
     for (int i = 0; i < 4; i++) {
-        samples[i] = (struct sample){{.run = run_sample}, &started, &permitted, &order, -1};
-        assert_true(pool_submit(pool, &samples[i].job));
+        assert_true(submit(&scene, &samples[i], false));
     }
     for (int i = 0; i < 4; i++) {
-        sem_wait(&started); /* each before any may end */
+        sem_wait(&scene.started); /* each before any may end */
     }
-    for (int i = 0; i < 4; i++) {
-        sem_post(&permitted);
-    }
-    pool_free(pool);
-    assert_int_equal(order, 4);
-    sem_destroy(&started);
-    sem_destroy(&permitted);
+    permit(&scene, 4);
+    close_scene(&scene);
+    assert_int_equal(scene.order, 4);
 }
 
 /* One runs, four wait; whichever are withdrawn, the others run in their order. */
@@ -121,79 +75,61 @@ static void withdraws_what_waits(void **unused)
 {
     (void)unused;
     for (unsigned withdrawn = 0; withdrawn < 16; withdrawn++) {
-        struct stability_error error = {0};
-        sem_t started;
-        sem_t permitted;
-        atomic_int order = 0;
-        sem_init(&started, 0, 0);
-        sem_init(&permitted, 0, 0);
-        struct pool *pool = pool_new(1, 5, &error);
-        struct sample first = {{.run = run_sample}, &started, &permitted, &order, -1};
+        struct scene scene;
+        struct sample first;
         struct sample samples[5];
-        assert_non_null(pool);
-        assert_true(pool_submit(pool, &first.job));
-        sem_wait(&started);
-        assert_false(pool_withdraw(pool, &first.job));
+        open_scene(&scene, 1, 5);
+        assert_true(submit(&scene, &first, false));
+        sem_wait(&scene.started);
+        assert_false(pool_withdraw(scene.pool, &first.job));
         for (int i = 0; i < 4; i++) {
-            samples[i] = (struct sample){.job.run = run_sample, .order = &order, .place = -1};
-            assert_true(pool_submit(pool, &samples[i].job));
+            assert_true(submit(&scene, &samples[i], true));
         }
         for (unsigned i = 0; i < 4; i++) {
             if (withdrawn >> i & 1) {
-                assert_true(pool_withdraw(pool, &samples[i].job));
-                assert_false(pool_withdraw(pool, &samples[i].job));
+                assert_true(pool_withdraw(scene.pool, &samples[i].job));
+                assert_false(pool_withdraw(scene.pool, &samples[i].job));
             }
         }
-        samples[4] = (struct sample){.job.run = run_sample, .order = &order, .place = -1};
-        assert_true(pool_submit(pool, &samples[4].job));
-        assert_int_equal(pool_waiting(pool), 5 - __builtin_popcount(withdrawn));
-        assert_int_equal(pool_running(pool), 1);
-        sem_post(&permitted);
-        pool_free(pool);
+        assert_true(submit(&scene, &samples[4], true));
+        assert_int_equal(pool_waiting(scene.pool), 5 - __builtin_popcount(withdrawn));
+        assert_int_equal(pool_running(scene.pool), 1);
+        permit(&scene, 1);
+        close_scene(&scene);
         int place = 1;
         for (unsigned i = 0; i < 5; i++) {
             assert_int_equal(samples[i].place, withdrawn >> i & 1 ? -1 : place);
             place += !(withdrawn >> i & 1);
         }
-        sem_destroy(&started);
-        sem_destroy(&permitted);
     }
 }
 
-static void borrowed_threads_start_nothing(void **unused)
+static void helpers_have_the_places_that_nobody_wants(void **unused)
 {
     (void)unused;
-    struct stability_error error = {0};
-    sem_t started;
-    sem_t permitted;
-    atomic_int order = 0;
+    struct scene scene;
     struct sample samples[3];
-    sem_init(&started, 0, 0);
-    sem_init(&permitted, 0, 0);
-    struct pool *pool = pool_new(3, 3, &error);
-    assert_non_null(pool);
-    samples[0] = (struct sample){{.run = run_sample}, &started, &permitted, &order, -1};
-    assert_true(pool_submit(pool, &samples[0].job));
-    sem_wait(&started);
-    assert_int_equal(pool_borrow(pool, 1), 1);
-    assert_int_equal(pool_borrow(pool, 5), 1);
-    assert_int_equal(pool_borrow(pool, 5), 0);
-    samples[1] = (struct sample){{.run = run_sample}, &started, &permitted, &order, -1};
-    assert_true(pool_submit(pool, &samples[1].job));
-    assert_int_equal(pool_waiting(pool), 1);
-    assert_int_equal(sem_trywait(&started), -1);
-    pool_return(pool, 1);
-    sem_wait(&started);
-    assert_int_equal(pool_running(pool), 2);
-    samples[2] = (struct sample){.job.run = run_sample, .order = &order, .place = -1};
-    assert_true(pool_submit(pool, &samples[2].job));
-    sem_post(&permitted);
-    sem_post(&permitted);
-    pool_return(pool, 1);
-    pool_free(pool);
-    assert_int_equal(order, 3);
-    sem_destroy(&started);
-    sem_destroy(&permitted);
+    open_scene(&scene, 3, 3);
+    assert_int_equal(pool_idle(scene.pool), 3);
+    assert_true(submit(&scene, &samples[0], false));
+    sem_wait(&scene.started);
+    assert_true(pool_help(scene.pool, false));
+    assert_true(pool_help(scene.pool, false));
+    assert_false(pool_help(scene.pool, false));
+    assert_int_equal(pool_idle(scene.pool), 0);
+    assert_true(pool_help_on(scene.pool, false));
+    assert_true(submit(&scene, &samples[1], false));
+    assert_int_equal(pool_waiting(scene.pool), 1);
+    assert_int_equal(sem_trywait(&scene.started), -1);
+    assert_false(pool_help_on(scene.pool, false));
+    sem_wait(&scene.started);
+    assert_true(pool_help_on(scene.pool, false)); /* one was enough */
+    assert_int_equal(pool_running(scene.pool), 2);
+    assert_true(submit(&scene, &samples[2], true));
+    permit(&scene, 2);
+    pool_help_no_more(scene.pool, false);
+    close_scene(&scene);
+    assert_int_equal(scene.order, 3);
 }
 
 static void a_claim_tells_others_from_itself(void **unused)
@@ -262,7 +198,7 @@ int main(void)
         cmocka_unit_test(refuses_what_does_not_fit),
         cmocka_unit_test(runs_at_once),
         cmocka_unit_test(withdraws_what_waits),
-        cmocka_unit_test(borrowed_threads_start_nothing),
+        cmocka_unit_test(helpers_have_the_places_that_nobody_wants),
         cmocka_unit_test(a_budget_gives_what_it_has),
         cmocka_unit_test(a_claim_tells_others_from_itself),
     };
