@@ -238,6 +238,19 @@ def written_in_place():
 
 
 @network
+def views_written_in_place():
+    def forward(self, x):
+        bias = self.bias.clone()
+        bias[2:4].zero_()
+        h = F.linear(x, self.weight, bias)
+        h[:, 0].mul_(2).add_(x[:, 1])
+        h[:2][:, 1:3] += 1
+        return h
+
+    return Written(forward, weight=nn.Parameter(torch.randn(6, 4)), bias=nn.Parameter(torch.randn(6))), torch.randn(6, 4), labels(6), nn.CrossEntropyLoss()
+
+
+@network
 def masks():
     def forward(self, x, keep):
         h = self.first(x)
@@ -518,6 +531,15 @@ def gated_functions():
         return self.head(c * torch.erf(h).cos() + F.glu(torch.cat([a, c], 1)) + torch.outer(h[:, 0], self.bias))
 
     return Written(forward, first=nn.Linear(4, 5), bias=nn.Parameter(torch.randn(5)), weight=nn.Parameter(torch.randn(5, 5)), head=nn.Linear(5, 3)), torch.randn(6, 4), labels(3), nn.CrossEntropyLoss()
+
+
+@network
+def norms_of_zero():
+    def forward(self, x):
+        h = self.first(x) * self.keep
+        return self.head(F.normalize(h, dim=-1) + h.norm(dim=-1, keepdim=True) + h.std(-1, keepdim=True))
+
+    return Written(forward, first=nn.Linear(4, 5), keep=torch.tensor([0.0, 1, 1, 0, 1, 1])[:, None], head=nn.Linear(5, 3)), torch.randn(6, 4), labels(3), nn.CrossEntropyLoss()
 
 
 @network

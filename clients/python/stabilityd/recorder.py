@@ -36,6 +36,7 @@ class Recorder:
         self._uses: dict[int, str] = {}  # by the identity of a module: the layer of its first use
         self._problems: list[str] = []
         self._unknown: dict[str, str] = {}  # by the name of a layer that the service does not have: what to say of it
+        self._views: dict[int, tuple[torch.Tensor, Any]] = {}  # by the identity of a view
         self._constants: set[int] = set()  # identities of tensors whose gradient is known to be 0
         self._custom: set[str] = set()  # names of custom autograd functions
         self._parameters = {id(p): n for module in modules for n, p in module.named_parameters()}
@@ -147,8 +148,19 @@ class Recorder:
 
     def constants(self, tensors: Sequence[torch.Tensor]) -> None:
         """Their gradient is 0, though PyTorch has one."""
-        self._constants.update(id(tensor) for tensor in tensors)
-        self._alive += tensors
+        for tensor in tensors:
+            self._names.pop(id(tensor), None)
+            self._constants.add(id(tensor))
+            self._alive.append(tensor)
+
+    def view(self, tensor: torch.Tensor, of: torch.Tensor, index: Any) -> None:
+        """`tensor` is of[index], in the same memory."""
+        self._views[id(tensor)] = (of, index)
+        self._alive += [tensor, of]
+
+    def view_of(self, tensor: torch.Tensor) -> Optional[tuple[torch.Tensor, Any]]:
+        """What a tensor is a view of, and its index; None where that isn't known."""
+        return self._views.get(id(tensor))
 
     def index(self, tensor: torch.Tensor, name: str) -> None:
         """Whole numbers that an Embedding reads: they are data of the request, wherever they come from."""

@@ -72,12 +72,12 @@ class Report(_Rendered):
         return {layer["name"]: layer for layer in self.data["layers"]}
 
     @property
-    def loss(self) -> Any:
-        return self.data["summary"]["loss"]
+    def loss(self) -> float:
+        return float(self.data["summary"]["loss"])  # of "NaN" too
 
     @property
-    def gradient_norm(self) -> Any:
-        return self.data["summary"]["gradient_norm"]
+    def gradient_norm(self) -> float:
+        return float(self.data["summary"]["gradient_norm"])
 
     def at_least(self, severity: str) -> list[Mapping[str, Any]]:
         """Findings of this severity or worse: "info", "warning" or "error"."""

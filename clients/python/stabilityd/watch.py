@@ -16,6 +16,7 @@ from .operations.call import tensors_in
 from .place import frames, place_of
 from .recorder import Recorder
 
+_GET, _PUT = torch.Tensor.__getitem__, torch.Tensor.__setitem__
 _GUARDS = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
@@ -49,12 +50,25 @@ class Watch(TorchFunctionMode):
             self._before(node, in_place, args, kwargs)
             output = function(*args, **kwargs)
             if in_place:
-                self.recorder.refresh(args[0])
+                for tensor in tensors_in(list(args)):
+                    self.recorder.refresh(tensor)
             custom = self._custom_function()
             if custom is None or custom is CheckpointFunction:
                 made = args[0] if name == "setitem" else output
                 operations.record(self, function, node, args, kwargs, made, custom is not None)
+                if in_place:
+                    self._write_through(node, args[0])
         return output
+
+    def _write_through(self, node: str, tensor: Any) -> None:
+        """A view that was changed in place changes what it is a view of: x[1:2].zero_() is x[1:2] = 0."""
+        view = self.recorder.view_of(tensor)
+        if view is None:
+            return
+        whole, index = view
+        self.recorder.refresh(whole)
+        operations.record(self, _PUT, node, (whole, index, tensor), {}, whole, True)
+        self._write_through(node, whole)
 
     def _node(self, name: str) -> str:
         return f"{self._path[-1]}.{name}" if self._path and self._path[-1] else name
@@ -181,14 +195,13 @@ class Watch(TorchFunctionMode):
         if _is_told_of_indexing():
             yield
             return
-        get, put = torch.Tensor.__getitem__, torch.Tensor.__setitem__
-        setattr(torch.Tensor, "__getitem__", lambda tensor, index: self.call(get, (tensor, index), {}))
-        setattr(torch.Tensor, "__setitem__", lambda tensor, index, value: self.call(put, (tensor, index, value), {}))
+        setattr(torch.Tensor, "__getitem__", lambda tensor, index: self.call(_GET, (tensor, index), {}))
+        setattr(torch.Tensor, "__setitem__", lambda tensor, index, value: self.call(_PUT, (tensor, index, value), {}))
         try:
             yield
         finally:
-            setattr(torch.Tensor, "__getitem__", get)
-            setattr(torch.Tensor, "__setitem__", put)
+            setattr(torch.Tensor, "__getitem__", _GET)
+            setattr(torch.Tensor, "__setitem__", _PUT)
 
 
 class _Probe(TorchFunctionMode):

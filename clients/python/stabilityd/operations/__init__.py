@@ -29,7 +29,8 @@ HANDLERS: dict[str, Handler] = {
 _OPERATORS = {"radd": "add", "rmul": "mul", "rmatmul": "matmul", "rdiv": "rtruediv", "idiv": "truediv"}
 
 # Those whose derivative is 0 wherever there is one: constants of this batch.
-_FLAT = {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "floor_divide", "floordiv", "bernoulli", "zeros_like", "ones_like"}
+_FLAT = {"round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "floor_divide", "floordiv", "bernoulli", "zeros_like", "ones_like",
+         "zero", "fill"}
 
 
 def name_of(function: Any) -> str:

@@ -44,6 +44,7 @@ def _getitem(call: Call) -> None:
         else:
             steps.append(("Select", {"dim": dim, "index": int(part)}))
     x = call.x
+    call.recorder.view(call.output, x, call.args[1])
     for position, (type, attributes) in enumerate(steps):
         made = call.output if position + 1 == len(steps) else torch.empty(0)
         call.add(type, [x], made, **attributes)
@@ -149,7 +150,7 @@ def _setitem(call: Call) -> None:
     kept = (~touched).to(x.dtype)
     if not call.recorder.follows(value):
         added = torch.zeros(x.shape, dtype=x.dtype)
-        added[index] = value
+        added[index] = value.detach() if is_tensor(value) else value
         call.replay(lambda *_: x * kept + added)
         return
     parts = _parts(x, index)

@@ -48,8 +48,14 @@ def _var(call: Call) -> None:
     call.add("Var", [call.x], dim=dim, correction=correction, keepdim=True if keepdim else None)
 
 
+def root(squares: torch.Tensor) -> torch.Tensor:
+    """The square root of a sum of squares. Where it is 0, PyTorch's gradient of a norm is 0, not 0/0."""
+    zero = (squares == 0).to(squares.dtype)
+    return (squares + zero).sqrt() - zero if bool(zero.any()) else squares.sqrt()
+
+
 def _std(input: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    return input.var(*args, **kwargs).sqrt()
+    return root(input.var(*args, **kwargs))
 
 
 def _var_mean(input: torch.Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: Any = None) -> Any:
@@ -60,13 +66,13 @@ def _var_mean(input: torch.Tensor, dim: Any = None, unbiased: bool = True, keepd
 
 def _std_mean(input: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
     variance, mean = _var_mean(input, *args, **kwargs)
-    return variance.sqrt(), mean
+    return root(variance), mean
 
 
 def norm(input: torch.Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **_: Any) -> torch.Tensor:
     dims = list(range(input.dim())) if dim is None else dim
     if p in (None, "fro", 2):
-        return input.square().sum(dims, keepdim).sqrt()
+        return root(input.square().sum(dims, keepdim))
     if p == 1:
         return input.abs().sum(dims, keepdim)
     if p == float("inf"):
