@@ -141,10 +141,6 @@ def growth(program):
 # ---- many clients -------------------------------------------------------------------------------------------------------
 
 
-def head(body):
-    return b'POST /v1/diagnose HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n' % len(body) + body
-
-
 class Client:
     """One connection that sends the same request again and again."""
 
@@ -191,7 +187,7 @@ def load(port, messages, seconds):
 def rate(program, threads, body, seconds):
     service = peer.Service(program, threads)
     service.post(body)
-    clients = load(service.port, [head(body)] * 2 * threads, seconds)
+    clients = load(service.port, [peer.message(body)] * 2 * threads, seconds)
     service.close()
     return sum(len(client.seconds) for client in clients) / seconds
 
@@ -206,12 +202,12 @@ def many_clients(program):
     one, two = statistics.median(one), statistics.median(two)
     lines = say(f'- Requests a second, 6 layers of 512, batch 128: {one:.0f} with one thread, {two:.0f} with two: {two / one:.2f} times (asked: 1.9).')
     service = peer.Service(program, 2)
-    seconds = [s for client in load(service.port, [head(small)] * 64, 5) for s in client.seconds[1:]]
+    seconds = [s for client in load(service.port, [peer.message(small)] * 64, 5) for s in client.seconds[1:]]
     lines += say(f'- 64 connections of small requests, two threads: median {milliseconds(seconds, 0.5):.1f} ms, 99 % within '
                  f'{milliseconds(seconds, 0.99):.1f} ms: {milliseconds(seconds, 0.99) / milliseconds(seconds, 0.5):.1f} times (asked: below 5).')
     big = drawn([2048] * 7, 256)
-    alone = load(service.port, [head(small)], 3)[0].seconds
-    beside = load(service.port, [head(small), head(big)], 6)
+    alone = load(service.port, [peer.message(small)], 3)[0].seconds
+    beside = load(service.port, [peer.message(small), peer.message(big)], 6)
     lines += say(f'- A small request takes {milliseconds(alone, 0.5):.2f} ms alone, {milliseconds(beside[0].seconds, 0.5):.2f} ms (99 %: '
                  f'{milliseconds(beside[0].seconds, 0.99):.1f} ms) beside one that takes {milliseconds(beside[1].seconds, 0.5):.0f} ms.')
     service.close()
