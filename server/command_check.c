@@ -1,6 +1,7 @@
 #include "server/command.h"
 #include "server/diagnosis.h"
 #include "server/file_watch.h"
+#include "server/output/terminal.h"
 #include "server/paint.h"
 #include "server/progress_line.h"
 #include "server/usage.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define PIECE 65536
@@ -45,34 +47,72 @@ static bool read_file(const char *name, struct buffer *body, struct stability_er
     return done;
 }
 
-/* Writes the report to standard output, in colour where `painted`. */
-static bool write_report(const struct buffer *report, bool painted)
+/* What has scrolled away is said again: the first line, where the text has more lines than the terminal. */
+static void repeat_verdict(struct buffer *out, const struct buffer *text)
 {
-    struct buffer colours = {0};
-    const struct buffer *text = report;
-    if (painted) {
-        paint_report(&colours, report->data, report->length);
-        text = colours.failed ? report : &colours;
+    struct winsize size = {0};
+    size_t lines = 0;
+    for (size_t i = 0; i < text->length; i++) {
+        lines += text->data[i] == '\n';
     }
-    fwrite(text->data, 1, text->length, stdout);
-    buffer_free(&colours);
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && lines >= size.ws_row) {
+        buffer_append(out, "\n", 1);
+        buffer_append(out, text->data, strcspn(text->data, "\n") + 1);
+    }
+}
+
+/* Appends the report in text as a person at a terminal reads it. */
+static void prepare_text(struct buffer *out, const struct buffer *report)
+{
+    struct buffer text = {0};
+    buffer_append(&text, report->data, report->length);
+    repeat_verdict(&text, report);
+    if (paint_wanted(stdout)) {
+        paint_report(out, text.data, text.length);
+    } else {
+        buffer_append(out, text.data, text.length);
+    }
+    out->failed = out->failed || text.failed;
+    buffer_free(&text);
+}
+
+/* Writes the report to standard output; `text`: it is in format text. */
+static bool write_report(const struct buffer *report, bool text)
+{
+    struct buffer shown = {0};
+    if (text && isatty(STDOUT_FILENO) == 1) {
+        prepare_text(&shown, report);
+    }
+    const struct buffer *written = shown.length == 0 || shown.failed ? report : &shown;
+    fwrite(written->data, 1, written->length, stdout);
+    buffer_free(&shown);
     return fflush(stdout) == 0 && !ferror(stdout);
 }
 
-static int print(const struct diagnosis *diagnosis, bool painted)
+static int print(const struct diagnosis *diagnosis, bool text)
 {
-    if (!write_report(&diagnosis->body, painted)) {
+    if (!write_report(&diagnosis->body, text)) {
         fprintf(stderr, "stabilityd: the report cannot be written: %s\n", strerror(errno));
         return COMMAND_USAGE;
     }
     return diagnosis->fails ? COMMAND_FINDINGS : COMMAND_SUCCESS;
 }
 
+/* Reports are written for the terminal that standard output is. */
+static void fit_terminal(void)
+{
+    struct winsize size = {0};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+        terminal_use_width(size.ws_col);
+    }
+}
+
 /* Diagnoses the request that `body` holds, with the weights in a file of their own if there are any, and
  * prints its report. */
 static int check(const char *file, const struct input_body *body, const struct report_choice *choice)
 {
-    struct progress_line line = {.enabled = isatty(STDERR_FILENO) == 1};
+    struct progress_line line = {.enabled = paint_possible(stderr)};
+    fit_terminal();
     const struct diagnosis_call call = {.body = *body,
                                         .choice = *choice,
                                         .limits = stability_default_limits,
@@ -81,8 +121,8 @@ static int check(const char *file, const struct input_body *body, const struct r
     struct diagnosis diagnosis = {0};
     bool done = diagnosis_run(&call, &diagnosis);
     progress_line_clear(&line);
-    int status = done ? print(&diagnosis, choice->format == format_find("text") && paint_wanted(stdout))
-                      : usage_fail(file, &diagnosis.error);
+    int status =
+        done ? print(&diagnosis, choice->format == format_find("text")) : usage_fail(file, &diagnosis.error);
     diagnosis_free(&diagnosis);
     return status;
 }
@@ -149,7 +189,7 @@ static int check_changes(const struct config *config, const struct report_choice
     struct file_watch *watch = file_watch_new(names, sizeof(names) / sizeof(names[0]), &error);
     bool watched = watch != NULL;
     while (watched) {
-        fputs(isatty(STDOUT_FILENO) == 1 ? CLEAR_SCREEN : "", stdout);
+        fputs(paint_possible(stdout) ? CLEAR_SCREEN : "", stdout);
         check_files(config, *choice);
         fprintf(stderr, "stabilityd: waiting until %s changes; Ctrl-C ends\n", config->file);
         watched = file_watch_wait(watch, &error);

@@ -70,7 +70,7 @@ static const struct option options[] = {
     {"log-level", KIND_LEVEL, CONFIG_SERVE, offsetof(struct config, log_level), "info", 0, 0, "LEVEL",
      "least severe lines to log: error, warning, info or debug"},
     {"format", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, format), "text", 0, 0, "FORMAT",
-     "output format of the report"},
+     "output format of the report: json, text, markdown, html, sarif, junit or gitlab"},
     {"fail-on", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, fail_on), "error", 0, 0, "SEVERITY",
      "exit with 1 from findings of this severity on: error, warning or info"},
     {"baseline", KIND_TEXT, CONFIG_CHECK, offsetof(struct config, baseline), NULL, 0, 0, "FILE",

@@ -27,21 +27,6 @@ static const struct {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static int command_help(int count, char *const *arguments)
-{
-    (void)count;
-    (void)arguments;
-    puts("Usage: stabilityd COMMAND [OPTION...]\n\nDiagnoses the numerical stability of neural networks.\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        printf("  %-12s %s\n", commands[i].name, commands[i].documentation);
-    }
-    puts("\nstabilityd COMMAND --help shows a command's options.\n\nExamples:\n"
-         "  stabilityd check request.json              what is wrong with this network?\n"
-         "  stabilityd serve                           the same, and a page, on http://127.0.0.1:8080\n"
-         "  curl -s --data-binary @request.json 'http://127.0.0.1:8080/v1/diagnose?format=text'");
-    return COMMAND_SUCCESS;
-}
-
 static int unknown_command(const char *name)
 {
     char hint[NEAREST_HINT];
@@ -51,6 +36,34 @@ static int unknown_command(const char *name)
     }
     fprintf(stderr, "stabilityd: there is no command '%s'%s\n", name, nearest_hint(&nearest, name, hint));
     return COMMAND_USAGE;
+}
+
+/* `stabilityd help check` is `stabilityd check --help`. */
+static int help_of(const char *name)
+{
+    static char option[] = "--help";
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            return commands[i].run(1, (char *const[]){option, NULL});
+        }
+    }
+    return unknown_command(name);
+}
+
+static int command_help(int count, char *const *arguments)
+{
+    if (count > 0 && strcmp(arguments[0], "--help") != 0) {
+        return help_of(arguments[0]);
+    }
+    puts("Usage: stabilityd COMMAND [OPTION...]\n\nDiagnoses the numerical stability of neural networks.\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        printf("  %-12s %s\n", commands[i].name, commands[i].documentation);
+    }
+    puts("\nstabilityd COMMAND --help shows a command's options, with examples.\n\nExamples:\n"
+         "  stabilityd check request.json              what is wrong with this network?\n"
+         "  stabilityd serve                           the same, and a page, on http://127.0.0.1:8080\n"
+         "  curl -s --data-binary @request.json 'http://127.0.0.1:8080/v1/diagnose?format=text'");
+    return COMMAND_SUCCESS;
 }
 
 int main(int argc, char *argv[])

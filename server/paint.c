@@ -17,12 +17,16 @@ static const struct {
     {'U', "\x1b[1;31m"}, {'W', "\x1b[1;33m"}, {'S', "\x1b[1;32m"}, {'E', "\x1b[1;31m"}, {'I', "\x1b[1;36m"},
 };
 
+bool paint_possible(FILE *stream)
+{
+    const char *terminal = getenv("TERM");
+    return isatty(fileno(stream)) && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
 bool paint_wanted(FILE *stream)
 {
     const char *no_colour = getenv("NO_COLOR");
-    const char *terminal = getenv("TERM");
-    return isatty(fileno(stream)) && (no_colour == NULL || *no_colour == '\0') &&
-           (terminal == NULL || strcmp(terminal, "dumb") != 0);
+    return paint_possible(stream) && (no_colour == NULL || *no_colour == '\0');
 }
 
 static void paint(struct buffer *out, char letter, const char *text, size_t length)

@@ -7,7 +7,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Whether what goes to `stream` may be coloured: it is a terminal that is not dumb, and NO_COLOR
+/* Whether `stream` is a terminal that obeys commands: one that is not dumb. */
+bool paint_possible(FILE *stream);
+
+/* Whether what goes to `stream` may be coloured: that is possible, and NO_COLOR
  * (https://no-color.org) is empty or not set. */
 bool paint_wanted(FILE *stream);
 

@@ -6,13 +6,17 @@
 #include <stdio.h>
 
 #define PERIOD_SECONDS 0.1
+#define PATIENCE_SECONDS 0.2 /* what ends sooner shows nothing */
 #define ERASE_LINE "\r\x1b[K"
 
 void progress_line_show(void *context, const char *stage, int64_t done, int64_t total)
 {
     struct progress_line *line = context;
     double now = line->enabled ? clock_seconds() : 0;
-    if (!line->enabled || (line->shown && now < line->next)) {
+    if (line->enabled && line->next == 0) {
+        line->next = now + PATIENCE_SECONDS;
+    }
+    if (!line->enabled || now < line->next) {
         return;
     }
     fprintf(stderr, ERASE_LINE "%s", stage);

@@ -7,7 +7,7 @@
 
 /* Starts zeroed but for `enabled`. */
 struct progress_line {
-    bool enabled; /* standard error is a terminal */
+    bool enabled; /* standard error is a terminal that is not dumb */
     bool shown;
     double next; /* clock_seconds() before which the line is left as it is */
 };

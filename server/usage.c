@@ -22,6 +22,8 @@ static const struct {
      "  stabilityd check request.json                        a table to read\n"
      "  stabilityd check --watch request.json                again whenever the file is saved\n"
      "  stabilityd check --weights model.safetensors request.json\n"
+     "  stabilityd check --model model.onnx request.json     data and loss in request.json\n"
+     "  stabilityd check --format html request.json >report.html\n"
      "  stabilityd check --fail-on warning --format junit request.json >report.xml\n"
      "  stabilityd check --format json request.json >baseline.json\n"
      "  stabilityd check --baseline baseline.json request.json    fails on new findings only\n"

@@ -8,6 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t used_width = TERMINAL_WIDTH;
+
+size_t terminal_width(void)
+{
+    return used_width;
+}
+
+void terminal_use_width(size_t columns)
+{
+    size_t most = columns < TERMINAL_WIDTH ? columns : TERMINAL_WIDTH;
+    used_width = most > TERMINAL_LEAST_WIDTH ? most : TERMINAL_LEAST_WIDTH;
+}
+
 /* Characters that are escaped, or that take up other than one column; sorted. Widths after Unicode's East
  * Asian Width (UAX #11) and its non-spacing marks. */
 static const struct {
@@ -144,7 +157,7 @@ size_t terminal_fit(struct buffer *buffer, const char *text, size_t length, size
 static void wrap_word(struct buffer *buffer, const char *word, size_t length, size_t *column, size_t indent)
 {
     while (length > 0) {
-        size_t count = prefix_within(word, length, TERMINAL_WIDTH - *column);
+        size_t count = prefix_within(word, length, terminal_width() - *column);
         buffer_append(buffer, word, count);
         *column += terminal_columns(word, count);
         word += count;
@@ -163,7 +176,7 @@ void terminal_wrap(struct buffer *buffer, const char *text, size_t column, size_
     while (*(text += strspn(text, " ")) != '\0') {
         size_t length = strcspn(text, " ");
         size_t columns = terminal_columns(text, length);
-        if (!fresh && column + 1 + columns > TERMINAL_WIDTH) {
+        if (!fresh && column + 1 + columns > terminal_width()) {
             buffer_append(buffer, "\n", 1);
             buffer_fill(buffer, ' ', indent);
             column = indent;

@@ -4,8 +4,16 @@
 
 #include "server/buffer.h"
 
-/* Columns that no line of a report exceeds. */
+/* Columns that no line of a report exceeds, unless terminal_use_width says less. */
 #define TERMINAL_WIDTH 100
+#define TERMINAL_LEAST_WIDTH 60
+
+/* The width that reports are written for. */
+size_t terminal_width(void);
+
+/* Sets it for the whole process, before any other thread is started: between TERMINAL_LEAST_WIDTH and
+ * TERMINAL_WIDTH, whatever `columns` is. */
+void terminal_use_width(size_t columns);
 
 /* Bytes that always suffice for a number's text, the NUL included. */
 #define TERMINAL_NUMBER 32
@@ -22,7 +30,7 @@ size_t terminal_columns(const char *text, size_t length);
  * the columns that it takes up. */
 size_t terminal_fit(struct buffer *buffer, const char *text, size_t length, size_t width);
 
-/* Appends escaped text and a newline, words wrapped at TERMINAL_WIDTH. The first line goes on at column
+/* Appends escaped text and a newline, words wrapped at terminal_width(). The first line goes on at column
  * `column`; the following ones are indented by `indent`. A word that is wider than a line is cut. */
 void terminal_wrap(struct buffer *buffer, const char *text, size_t column, size_t indent);
 

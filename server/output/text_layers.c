@@ -9,8 +9,10 @@
 
 #define COLUMN_GAP ((size_t)2)
 #define FLAGS_WIDTH 11
+#define ROOM_FOR_NAMES 20 /* columns; what names need, if that is less */
 
 struct row {
+    size_t prefix; /* bytes of all names that are the same, and left out: 0, or up to a dot or slash */
     const struct stability_report *report;
     const struct stability_layer_report *layer;
     const struct reference *references;
@@ -19,7 +21,8 @@ struct row {
 
 static void cell_name(const struct row *row, struct buffer *cell)
 {
-    terminal_escape(cell, row->layer->name);
+    buffer_append_text(cell, row->prefix > 0 ? "..." : "");
+    terminal_escape(cell, row->layer->name + row->prefix);
 }
 
 static void cell_type(const struct row *row, struct buffer *cell)
@@ -92,24 +95,26 @@ static const struct column {
     const char *headings[2];
     bool numeric;   /* aligned right; "-" where there is none */
     size_t maximum; /* columns of a terminal */
+    int order;      /* in which columns are left out on a narrow terminal; 0: never */
     void (*cell)(const struct row *row, struct buffer *cell);
 } columns[] = {
-    {{"", "layer"}, false, 32, cell_name},
-    {{"", "type"}, false, 12, cell_type},
-    {{"output", "shape"}, false, 16, cell_shape},
-    {{"output", "mean"}, true, 10, cell_mean},
-    {{"output", "std"}, true, 9, cell_std},
-    {{"output", "|gradient|"}, true, 10, cell_output_gradient},
-    {{"parameter", "|gradient|"}, true, 10, cell_parameter_gradient},
-    {{"", "flags"}, false, FLAGS_WIDTH, cell_flags},
+    {{"", "layer"}, false, 32, 0, cell_name},
+    {{"", "type"}, false, 12, 3, cell_type},
+    {{"output", "shape"}, false, 16, 2, cell_shape},
+    {{"output", "mean"}, true, 10, 1, cell_mean},
+    {{"output", "std"}, true, 9, 4, cell_std},
+    {{"output", "|gradient|"}, true, 10, 0, cell_output_gradient},
+    {{"parameter", "|gradient|"}, true, 10, 0, cell_parameter_gradient},
+    {{"", "flags"}, false, FLAGS_WIDTH, 0, cell_flags},
 };
 
-enum { COLUMN_COUNT = sizeof columns / sizeof columns[0] };
+enum { COLUMN_COUNT = sizeof columns / sizeof columns[0], LAST_ORDER = 4 };
 
 struct table {
     struct buffer cell; /* the text of one cell at a time */
     struct references references;
-    size_t widths[COLUMN_COUNT];
+    size_t widths[COLUMN_COUNT]; /* 0: left out */
+    size_t prefix;               /* as in struct row */
 };
 
 static void make_cell(struct table *table, size_t column, const struct row *row)
@@ -123,37 +128,80 @@ static void make_cell(struct table *table, size_t column, const struct row *row)
 
 static struct row make_row(const struct table *table, const struct stability_report *report, size_t index)
 {
-    struct row row = {.report = report, .layer = &report->layers[index]};
+    struct row row = {.prefix = table->prefix, .report = report, .layer = &report->layers[index]};
     row.references = references_of(&table->references, row.layer->name, &row.reference_count);
     return row;
 }
 
-static void widen(struct table *table, size_t column, const char *text, size_t length)
+/* Columns of the terminal that the others leave for the first, 0 where they need all. */
+static size_t room_for_names(const struct table *table)
 {
-    size_t width = terminal_columns(text, length);
-    width = width < columns[column].maximum ? width : columns[column].maximum;
-    table->widths[column] = table->widths[column] > width ? table->widths[column] : width;
+    size_t others = 0;
+    for (size_t column = 1; column < COLUMN_COUNT; column++) {
+        others += table->widths[column] > 0 ? table->widths[column] + COLUMN_GAP : 0;
+    }
+    return others < terminal_width() ? terminal_width() - others : 0;
+}
+
+static void leave_out(struct table *table, int order)
+{
+    for (size_t column = 0; column < COLUMN_COUNT; column++) {
+        table->widths[column] = columns[column].order == order ? 0 : table->widths[column];
+    }
+}
+
+/* What all names begin with, up to a dot or slash; 0 where that is no longer than what stands in its place.
+ */
+static size_t common_prefix(const struct stability_report *report)
+{
+    size_t length = strlen(report->layers[0].name);
+    for (size_t i = 1; i < report->layer_count; i++) {
+        size_t same = 0;
+        while (same < length && report->layers[i].name[same] == report->layers[0].name[same]) {
+            same++;
+        }
+        length = same;
+    }
+    while (length > 0 && strchr("./", report->layers[0].name[length - 1]) == NULL) {
+        length--;
+    }
+    return report->layer_count > 1 && length > strlen("...") ? length : 0;
+}
+
+/* Makes a column as wide as its headings and cells, up to its maximum; returns what the widest asks for. */
+static size_t measure_column(struct table *table, size_t column, const struct stability_report *report)
+{
+    size_t widest = 0;
+    for (size_t line = 0; line < 2; line++) {
+        size_t width = strlen(columns[column].headings[line]);
+        widest = width > widest ? width : widest;
+    }
+    for (size_t i = 0; i < report->layer_count; i++) {
+        struct row row = make_row(table, report, i);
+        make_cell(table, column, &row);
+        size_t width = terminal_columns(table->cell.data, table->cell.length);
+        widest = width > widest ? width : widest;
+    }
+    table->widths[column] = widest < columns[column].maximum ? widest : columns[column].maximum;
+    return widest;
 }
 
 static void measure(struct table *table, const struct stability_report *report)
 {
-    for (size_t column = 0; column < COLUMN_COUNT; column++) {
-        for (size_t line = 0; line < 2; line++) {
-            widen(table, column, columns[column].headings[line], strlen(columns[column].headings[line]));
-        }
-    }
-    for (size_t i = 0; i < report->layer_count; i++) {
-        struct row row = make_row(table, report, i);
-        for (size_t column = 0; column < COLUMN_COUNT; column++) {
-            make_cell(table, column, &row);
-            widen(table, column, table->cell.data, table->cell.length);
-        }
-    }
-    size_t others = COLUMN_GAP * (COLUMN_COUNT - 1);
+    size_t longest = measure_column(table, 0, report);
     for (size_t column = 1; column < COLUMN_COUNT; column++) {
-        others += table->widths[column];
+        measure_column(table, column, report);
     }
-    size_t room = TERMINAL_WIDTH - others;
+    size_t room = room_for_names(table);
+    size_t wanted = table->widths[0] < ROOM_FOR_NAMES ? table->widths[0] : ROOM_FOR_NAMES;
+    for (int order = 1; terminal_width() < TERMINAL_WIDTH && room < wanted && order <= LAST_ORDER; order++) {
+        leave_out(table, order);
+        room = room_for_names(table);
+    }
+    if (longest > columns[0].maximum || longest > room) {
+        table->prefix = common_prefix(report);
+        measure_column(table, 0, report);
+    }
     table->widths[0] = table->widths[0] < room ? table->widths[0] : room;
 }
 
@@ -162,6 +210,9 @@ static void print_cell(struct buffer *out, const struct table *table, size_t col
 {
     size_t width = table->widths[column];
     size_t taken = terminal_columns(text, length);
+    if (width == 0) {
+        return;
+    }
     if (columns[column].numeric && taken < width) {
         buffer_fill(out, ' ', width - taken);
     }
@@ -194,7 +245,7 @@ static void print_headings(struct buffer *out, const struct table *table)
     }
     for (size_t column = 0; column < COLUMN_COUNT; column++) {
         buffer_fill(out, '-', table->widths[column]);
-        buffer_fill(out, ' ', COLUMN_GAP);
+        buffer_fill(out, ' ', table->widths[column] > 0 ? COLUMN_GAP : 0);
     }
     end_line(out);
 }

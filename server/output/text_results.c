@@ -8,7 +8,7 @@
 #define INDENT 2
 #define MOST_LABEL_WIDTH 40
 #define LISTED_ROWS 20
-#define LONGEST_CELL 44 /* of a column that stands beside others */
+#define LONGEST_CELL 44 /* of a column that stands beside others, where there is room for two of them */
 
 struct page {
     struct buffer *out;
@@ -70,13 +70,20 @@ static void add_column(struct block *block, const struct results_table *table, s
 }
 
 /* Sentences, and what few rows have: it stands below the others, by rows. */
+static size_t longest_cell(void)
+{
+    size_t half = (terminal_width() - (size_t)2 * INDENT - 2) / 2;
+    return half < LONGEST_CELL ? half : LONGEST_CELL;
+}
+
 static bool stands_below(const struct results_table *table, size_t column)
 {
     size_t filled = 0;
     for (size_t row = 1; row <= table->row_count; row++) {
         filled += strcmp(results_table_cell(table, row, column), "-") != 0;
     }
-    return (filled > 0 && 4 * filled < table->row_count) || results_table_width(table, column) > LONGEST_CELL;
+    return (filled > 0 && 4 * filled < table->row_count) ||
+           results_table_width(table, column) > longest_cell();
 }
 
 /* The value that a column has wherever it has one, "-" if nowhere; NULL: values differ. */
@@ -134,7 +141,7 @@ static void print_blocks(struct page *page, const struct results_table *table)
         if (common_cell(table, i) != NULL || stands_below(table, i)) {
             continue;
         }
-        if (block.width + 2 + results_table_width(table, i) + (size_t)2 * INDENT > TERMINAL_WIDTH) {
+        if (block.width + 2 + results_table_width(table, i) + (size_t)2 * INDENT > terminal_width()) {
             print_block(page, table, &block);
             block = (struct block){0};
             add_column(&block, table, 0);
@@ -197,9 +204,9 @@ static void print_list(struct page *page, const char *name, const struct stabili
         page->line.failed = true;
         return;
     }
-    if (table.width + (size_t)2 * INDENT <= TERMINAL_WIDTH) {
+    if (table.width + (size_t)2 * INDENT <= terminal_width()) {
         print_table(page, &table);
-    } else if (table.row_count > 1 && results_table_width(&table, 0) <= LONGEST_CELL) {
+    } else if (table.row_count > 1 && results_table_width(&table, 0) <= longest_cell()) {
         print_blocks(page, &table);
         print_paragraphs(page, &table, true);
     } else {

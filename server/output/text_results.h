@@ -6,7 +6,7 @@
 
 #include <stability/report.h>
 
-/* Appends those that the request asks for, no line wider than TERMINAL_WIDTH: a heading, a line for each
+/* Appends those that the request asks for, no line wider than terminal_width(): a heading, a line for each
  * value, a table for each list of objects, or a paragraph a row where the table would be too wide. */
 void text_results(struct buffer *buffer, const struct stability_report *report);
 

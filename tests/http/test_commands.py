@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The command line: check, healthcheck, version, help, and the options that serve refuses."""
+import fcntl
 import json
 import os
 import pty
@@ -7,15 +8,18 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 from pathlib import Path
 
 from support import PATIENCE, Server, model, run_tests, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
 COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 
 
@@ -51,6 +55,16 @@ def test_help():
         named = set(re.findall(r"environment: STABILITYD_([A-Z_]+)", result.stdout.decode()))
         assert "help" in options and {name.lower().replace("_", "-") for name in named} <= options, result
         assert (command == "check") == (not named), result
+
+
+def test_help_of_a_command():
+    for command in "serve", "check", "healthcheck", "completion":
+        result = run("help", command)
+        assert result.returncode == 0 and result.stdout == run(command, "--help").stdout and b"Examples:" in result.stdout, result
+    assert b"did you mean 'check'" in run("help", "chekc").stderr
+    formats = re.search(r"'check --format'\) COMPREPLY\+=\(\$\(compgen -W '([^']*)'", run("completion", "bash").stdout.decode())[1]
+    told = re.search(r"output format of the report: (.*)", run("check", "--help").stdout.decode())[1]
+    assert re.split(", | or ", told) == formats.split(), (told, formats)
 
 
 def test_unknown_words():
@@ -185,8 +199,9 @@ def test_check_of_bad_input():
 class Terminal:
     """A pseudo-terminal, and what was written to it, its newlines as they were written."""
 
-    def __init__(self):
+    def __init__(self, rows=0, columns=0):
         self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
         self.data = b""
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -205,9 +220,9 @@ class Terminal:
         return self.data
 
 
-def run_on_terminal(*arguments, data, streams=("stdout",), **environment):
+def run_on_terminal(*arguments, data, streams=("stdout",), rows=0, columns=0, **environment):
     """Runs a command with these streams on a terminal; returns what came there."""
-    terminal = Terminal()
+    terminal = Terminal(rows, columns)
     places = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **{name: terminal.slave for name in streams}}
     variables = {name: text for name, text in os.environ.items() if name != "NO_COLOR"}
     subprocess.run([sys.argv[1], *arguments], input=data, timeout=PATIENCE, check=False, **places,
@@ -233,11 +248,27 @@ def test_colour():
     assert re.search(rb"^\x1b\[1;31mE\d  error: exploding-gradient", painted, re.M), painted
 
 
+def test_terminal_size():
+    """Lines fit a narrow terminal, and the verdict stands where a person looks who has scrolled."""
+    data = (EXAMPLES / "vanishing-sigmoid.json").read_bytes()
+    shown = run_on_terminal("check", "-", data=data, rows=200, columns=72, NO_COLOR="1").decode()
+    assert max(map(len, shown.splitlines())) <= 72 and "|gradient|" in shown, shown
+    assert shown.count("verdict") == 1, shown
+    shown = run_on_terminal("check", "-", data=data, rows=24, columns=200, NO_COLOR="1").decode()
+    plain = run("check", "-", data=data).stdout.decode()
+    assert shown == plain + "\n" + plain.splitlines()[0] + "\n", shown
+
+
 def test_progress():
-    data = json.dumps(model()).encode()
+    """Of what takes a while, on a terminal."""
+    slow = model() | {"weights": {}, "options": {"analyses": {"training": {"steps": 10000}}}}
+    slow["model"]["layers"] = [{"name": f"fc{i}", "type": "Linear", "in_features": 64, "out_features": 64} for i in range(4)]
+    slow["data"] = {"input": {"random": "normal", "shape": [64, 64]}, "target": {"random": "normal", "shape": [64, 64]}}
+    data = json.dumps(slow).encode()
     shown = run_on_terminal("check", "-", data=data, streams=["stderr"])
-    assert shown.startswith(b"\r\x1b[K") and b"forward 0 of" in shown and shown.endswith(b"\r\x1b[K"), shown
-    assert run("check", "-", data=data).stderr == b""
+    assert shown.startswith(b"\r\x1b[K") and b" of " in shown and shown.endswith(b"\r\x1b[K"), shown
+    assert run_on_terminal("check", "-", data=data, streams=["stderr"], TERM="dumb") == b""
+    assert run("check", "-", data=json.dumps(model()).encode()).stderr == b""
 
 
 def test_watch():

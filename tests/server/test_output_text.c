@@ -48,7 +48,7 @@ static void check_lines(const struct buffer *buffer)
     assert_int_equal(strlen(buffer->data), buffer->length);
     for (const char *line = buffer->data; *line != '\0';) {
         size_t length = strcspn(line, "\n");
-        assert_true(terminal_columns(line, length) <= TERMINAL_WIDTH);
+        assert_true(terminal_columns(line, length) <= terminal_width());
         assert_true(length == 0 || line[length - 1] != ' ');
         for (size_t i = 0; i < length; i++) {
             assert_true((unsigned char)line[i] >= ' ' && line[i] != 0x7F);
@@ -99,6 +99,37 @@ static void writes_an_empty_report(void **unused)
 
 #define TEN "0123456789"
 #define LONG_NAME TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN "01234567"
+
+#define BLOCK "encoder.layers."
+
+/* Long names that begin alike, on terminals of any width: columns go before names do. */
+static void fits_a_narrow_terminal(void **unused)
+{
+    (void)unused;
+    const struct stability_statistics plain = {
+        .all = {.count = 4, .mean = -0.123456, .std = 1e-3, .norm = 1e-12}};
+    const struct stability_output_report output = {
+        .name = "", .shape = {2, {32, 64}}, .value = &plain, .gradient = &plain};
+    const struct stability_layer_report layers[] = {
+        {.name = BLOCK "0.feed_forward.projection", .type = "Linear", .output_count = 1, .outputs = &output},
+        {.name = BLOCK "1.feed_forward.projection", .type = "Linear", .output_count = 1, .outputs = &output}};
+    const struct stability_report report = {.layer_count = LENGTH(layers), .layers = layers};
+    static const struct {
+        size_t width;
+        const char *row;
+    } cases[] = {
+        {200, "\n...1.feed_forward.projection  Linear  32x64   -0.1235  0.001000   1.000e-12           -\n"},
+        {80, "\n...1.feed_...projection  Linear  32x64   0.001000   1.000e-12           -\n"},
+        {1, "\n...1.feed_forward.projection   1.000e-12           -\n"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        terminal_use_width(cases[i].width);
+        struct buffer buffer = write_text(&report);
+        assert_non_null(strstr(buffer.data, cases[i].row));
+        buffer_free(&buffer);
+    }
+    terminal_use_width(TERMINAL_WIDTH);
+}
 
 /* All columns at their widest. */
 static void keeps_the_width_at_its_worst(void **unused)
@@ -271,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_the_sample_to_the_byte),
         cmocka_unit_test(writes_an_empty_report),
+        cmocka_unit_test(fits_a_narrow_terminal),
         cmocka_unit_test(keeps_the_width_at_its_worst),
         cmocka_unit_test(refers_to_findings_while_there_is_room),
         cmocka_unit_test(lists_few_of_many_layers),
