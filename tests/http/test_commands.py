@@ -261,9 +261,9 @@ def test_terminal_size():
 
 def test_progress():
     """Of what takes a while, on a terminal."""
-    slow = model() | {"weights": {}, "options": {"analyses": {"training": {"steps": 10000}}}}
-    slow["model"]["layers"] = [{"name": f"fc{i}", "type": "Linear", "in_features": 64, "out_features": 64} for i in range(4)]
-    slow["data"] = {"input": {"random": "normal", "shape": [64, 64]}, "target": {"random": "normal", "shape": [64, 64]}}
+    slow = model() | {"weights": {}, "options": {"analyses": {"training": {"steps": 1000}}}}
+    slow["model"]["layers"] = [{"name": f"fc{i}", "type": "Linear", "in_features": 128, "out_features": 128} for i in range(6)]
+    slow["data"] = {"input": {"random": "normal", "shape": [128, 128]}, "target": {"random": "normal", "shape": [128, 128]}}
     data = json.dumps(slow).encode()
     shown = run_on_terminal("check", "-", data=data, streams=["stderr"])
     assert shown.startswith(b"\r\x1b[K") and b" of " in shown and shown.endswith(b"\r\x1b[K"), shown
