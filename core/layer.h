@@ -145,15 +145,21 @@ struct interval_pass {
     struct layer_cause cause; /* the text is empty where the type does not explain */
 };
 
+/* Points of a function's input; none: it is monotone. */
 enum { INTERVAL_TURNS = 6 };
+struct interval_turns {
+    int count;
+    double at[INTERVAL_TURNS];
+};
 
 /* How a type bounds its passes. The functions return false where memory ran out. */
 struct layer_bounds {
     bool (*forward)(struct interval_pass *pass);  /* NULL: the outputs may be anything */
     bool (*backward)(struct interval_pass *pass); /* NULL: the gradients may be anything */
-    /* Elementwise functions of one input: where the function, or its derivative, may turn or jump; up to
-     * INTERVAL_TURNS points, whose number is returned. NULL: both are monotone. */
-    int (*turns)(const void *attributes, bool derivative, double *points);
+    /* Elementwise functions of one input: where the function or its derivative may turn or jump. */
+    struct interval_turns turns;
+    /* The same where it depends on attributes; NULL: it does not. */
+    struct interval_turns (*turns_of)(const void *attributes);
     /* Elementwise functions: how far the kernels are from the exact value, in epsilons of the result, of the
      * input, and backward of (1 + |input|) |gradient that arrives|; all 0: exact. */
     double of_result;

@@ -36,7 +36,7 @@ static void abs_backward(const struct layer_pass *pass)
 }
 
 static const struct layer_bounds bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = {1, {0}}};
 
 LAYER_OPS(Neg) = {
     .type = {"Neg", "torch.neg", "-x", .minimum_inputs = 1, .maximum_inputs = 1},

@@ -63,20 +63,19 @@ static uint64_t switches(const struct layer_pass *pass)
     return switches_between(pass->inputs[0].data, pass->inputs[0].count, range.min, range.max);
 }
 
-static int turns(const void *attributes_of_type, bool derivative, double *points)
+static struct interval_turns turns(const void *attributes_of_type)
 {
     const struct clamp *clamp = attributes_of_type;
-    int count = 0;
-    (void)derivative;
+    struct interval_turns turns = {0};
     if (clamp->min.present)
-        points[count++] = clamp->min.value;
+        turns.at[turns.count++] = clamp->min.value;
     if (clamp->max.present)
-        points[count++] = clamp->max.value;
-    return count;
+        turns.at[turns.count++] = clamp->max.value;
+    return turns;
 }
 
 static const struct layer_bounds bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = turns};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns_of = turns};
 
 LAYER_OPS(Clamp) = {
     .type = {"Clamp", "torch.clamp", "x kept within [min, max]", .minimum_inputs = 1, .maximum_inputs = 1,

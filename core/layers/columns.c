@@ -1,6 +1,6 @@
 #include "core/layers/columns.h"
 
-size_t VARIANT(columns_map_bytes)(const struct convolution *c)
+size_t columns_map_bytes(const struct convolution *c)
 {
     size_t bytes = 2 * (size_t)c->kernel[2] * sizeof(int64_t);
     for (int d = 0; d < 3; d++)
@@ -8,7 +8,7 @@ size_t VARIANT(columns_map_bytes)(const struct convolution *c)
     return (bytes + 63) / 64 * 64;
 }
 
-struct columns_map VARIANT(columns_make_map)(const struct convolution *c, void *memory)
+struct columns_map columns_make_map(const struct convolution *c, void *memory)
 {
     struct columns_map map = {.low = memory};
     map.high = map.low + c->kernel[2];
@@ -83,7 +83,7 @@ static void add_stretch(const struct stretch *s, real *row, int64_t from, int64_
             row[s->source[o]] += *column;
 }
 
-struct tap VARIANT(columns_tap)(const struct convolution *c, int64_t index)
+struct tap columns_tap(const struct convolution *c, int64_t index)
 {
     return (struct tap){index / (c->kernel[1] * c->kernel[2]), index / c->kernel[2] % c->kernel[1],
                         index % c->kernel[2]};
@@ -200,8 +200,8 @@ static void add_shifted(const struct convolution *c, struct tap tap, real *chann
 }
 
 /* One row of the column matrix: a channel through one tap at positions [first, first + count). */
-void VARIANT(columns_read)(const struct convolution *c, const struct columns_map *map, struct tap tap,
-                           const real *channel, int64_t first, int64_t count, real *column)
+void columns_read(const struct convolution *c, const struct columns_map *map, struct tap tap,
+                  const real *channel, int64_t first, int64_t count, real *column)
 {
     if (is_shift(c)) {
         read_shifted(c, tap, channel, first, count, column);
@@ -219,8 +219,8 @@ void VARIANT(columns_read)(const struct convolution *c, const struct columns_map
     }
 }
 
-void VARIANT(columns_add)(const struct convolution *c, const struct columns_map *map, struct tap tap,
-                          real *channel, int64_t first, int64_t count, real *column)
+void columns_add(const struct convolution *c, const struct columns_map *map, struct tap tap, real *channel,
+                 int64_t first, int64_t count, real *column)
 {
     if (is_shift(c)) {
         add_shifted(c, tap, channel, first, count, column);

@@ -234,7 +234,7 @@ static void set_costs(struct layer_shapes *s, const struct conv *conv, bool tran
     if (stability_shape_count(&s->outputs[0]) < 0)
         return; /* refused by the caller */
     struct convolution c = geometry_of(conv, transposed, &s->inputs[0], &s->outputs[0]);
-    VARIANT(convolution_workspace)(&c, s);
+    convolution_workspace(&c, s);
     double taps = (double)c.kernel[0] * (double)c.kernel[1] * (double)c.kernel[2];
     double positions = (double)c.small[0] * (double)c.small[1] * (double)c.small[2];
     s->flops = 2 * (double)c.batch * (double)(c.groups * c.channels) * (double)c.filters * taps * positions;
@@ -303,56 +303,58 @@ static int64_t inner_size(const struct conv *conv, const struct stability_shape 
     return inner;
 }
 
-static void forward(const struct layer_pass *pass)
+/* From `big` to `small`, or `back` from `small` to `big`. */
+static void apply(const struct layer_pass *pass, const struct convolution *c, bool back, const real *bias,
+                  const real *from, real *to)
+{
+    const real *weight = pass->parameters[WEIGHT].data;
+    if (back)
+        convolution_apply_back(c, weight, bias, from, to, pass->workspace);
+    else
+        convolution_apply(c, weight, bias, from, to, pass->workspace);
+}
+
+static void forward_as(const struct layer_pass *pass, bool transposed)
+{
+    struct convolution c =
+        geometry_of(pass->attributes, transposed, &pass->inputs[0].shape, &pass->outputs[0].shape);
+    apply(pass, &c, transposed, pass->parameters[BIAS].data, pass->inputs[0].data, pass->outputs[0].data);
+}
+
+static void backward_as(const struct layer_pass *pass, bool transposed)
 {
     const struct conv *conv = pass->attributes;
-    struct convolution c = geometry_of(conv, false, &pass->inputs[0].shape, &pass->outputs[0].shape);
-    VARIANT(convolution_apply)
-    (&c, pass->parameters[WEIGHT].data, pass->parameters[BIAS].data, pass->inputs[0].data,
-     pass->outputs[0].data, pass->workspace);
+    struct convolution c = geometry_of(conv, transposed, &pass->inputs[0].shape, &pass->outputs[0].shape);
+    const real *x = pass->inputs[0].data, *dy = pass->output_gradients[0].data;
+    const struct tensor *gradients = pass->parameter_gradients;
+    if (pass->input_gradients[0].data)
+        apply(pass, &c, !transposed, NULL, dy, pass->input_gradients[0].data);
+    if (gradients[WEIGHT].data)
+        convolution_weight(&c, transposed ? dy : x, transposed ? x : dy, gradients[WEIGHT].data,
+                           pass->workspace);
+    if (gradients[BIAS].data)
+        convolution_bias(c.batch, conv->out_channels, inner_size(conv, &pass->outputs[0].shape), dy,
+                         gradients[BIAS].data);
+}
+
+static void forward(const struct layer_pass *pass)
+{
+    forward_as(pass, false);
 }
 
 static void backward(const struct layer_pass *pass)
 {
-    const struct conv *conv = pass->attributes;
-    struct convolution c = geometry_of(conv, false, &pass->inputs[0].shape, &pass->outputs[0].shape);
-    const real *dy = pass->output_gradients[0].data;
-    if (pass->input_gradients[0].data)
-        VARIANT(convolution_apply_back)
-    (&c, pass->parameters[WEIGHT].data, NULL, dy, pass->input_gradients[0].data, pass->workspace);
-    if (pass->parameter_gradients[WEIGHT].data)
-        VARIANT(convolution_weight)
-    (&c, pass->inputs[0].data, dy, pass->parameter_gradients[WEIGHT].data, pass->workspace);
-    if (pass->parameter_gradients[BIAS].data)
-        VARIANT(convolution_bias)
-    (c.batch, conv->out_channels, inner_size(conv, &pass->outputs[0].shape), dy,
-     pass->parameter_gradients[BIAS].data);
+    backward_as(pass, false);
 }
 
 static void transpose_forward(const struct layer_pass *pass)
 {
-    const struct conv *conv = pass->attributes;
-    struct convolution c = geometry_of(conv, true, &pass->inputs[0].shape, &pass->outputs[0].shape);
-    VARIANT(convolution_apply_back)
-    (&c, pass->parameters[WEIGHT].data, pass->parameters[BIAS].data, pass->inputs[0].data,
-     pass->outputs[0].data, pass->workspace);
+    forward_as(pass, true);
 }
 
 static void transpose_backward(const struct layer_pass *pass)
 {
-    const struct conv *conv = pass->attributes;
-    struct convolution c = geometry_of(conv, true, &pass->inputs[0].shape, &pass->outputs[0].shape);
-    const real *dy = pass->output_gradients[0].data;
-    if (pass->input_gradients[0].data)
-        VARIANT(convolution_apply)
-    (&c, pass->parameters[WEIGHT].data, NULL, dy, pass->input_gradients[0].data, pass->workspace);
-    if (pass->parameter_gradients[WEIGHT].data)
-        VARIANT(convolution_weight)
-    (&c, dy, pass->inputs[0].data, pass->parameter_gradients[WEIGHT].data, pass->workspace);
-    if (pass->parameter_gradients[BIAS].data)
-        VARIANT(convolution_bias)
-    (c.batch, conv->out_channels, inner_size(conv, &pass->outputs[0].shape), dy,
-     pass->parameter_gradients[BIAS].data);
+    backward_as(pass, true);
 }
 
 static const struct layer_bounds bounds = {.forward = interval_product_forward,

@@ -47,13 +47,13 @@ static struct sizes sizes_of(const struct convolution *c)
     return s;
 }
 
-void VARIANT(convolution_workspace)(const struct convolution *c, struct layer_shapes *shapes)
+void convolution_workspace(const struct convolution *c, struct layer_shapes *shapes)
 {
     struct sizes s = sizes_of(c);
-    layer_add_reals(shapes, &shapes->workspace, VARIANT(tiles_workspace)(c));
-    if (VARIANT(tiles_can_apply)(c) && VARIANT(tiles_can_apply_back)(c))
+    layer_add_reals(shapes, &shapes->workspace, tiles_workspace(c));
+    if (tiles_can_apply(c) && tiles_can_apply_back(c))
         return;
-    shapes->workspace += VARIANT(columns_map_bytes)(c);
+    shapes->workspace += columns_map_bytes(c);
     if (c->channels == 1) {
         layer_add_reals(shapes, &shapes->workspace, s.columns);
         return;
@@ -81,8 +81,8 @@ struct work {
 
 static struct work open_work(const struct convolution *c, void *workspace)
 {
-    struct work w = {.c = c, .sizes = sizes_of(c), .map = VARIANT(columns_make_map)(c, workspace)};
-    w.columns = (real *)((char *)workspace + VARIANT(columns_map_bytes)(c));
+    struct work w = {.c = c, .sizes = sizes_of(c), .map = columns_make_map(c, workspace)};
+    w.columns = (real *)((char *)workspace + columns_map_bytes(c));
     w.gathered = w.columns + w.sizes.rows * w.sizes.columns;
     return w;
 }
@@ -128,11 +128,10 @@ static const real *columns_of(const struct work *w, const struct tile *tile, int
     }
     real *column = w->columns;
     for (int64_t r = 0; r < w->sizes.rows; r++) {
-        struct tap tap = VARIANT(columns_tap)(w->c, r % w->sizes.taps);
+        struct tap tap = columns_tap(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
-            VARIANT(columns_read)
-        (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
-         tile->count, column);
+            columns_read(w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps),
+                         tile->first, tile->count, column);
     }
     *leading = tile_columns(tile);
     return w->columns;
@@ -143,11 +142,10 @@ static void scatter_columns(const struct work *w, const struct tile *tile, int64
 {
     real *column = w->columns;
     for (int64_t r = 0; r < w->sizes.rows; r++) {
-        struct tap tap = VARIANT(columns_tap)(w->c, r % w->sizes.taps);
+        struct tap tap = columns_tap(w->c, r % w->sizes.taps);
         for (int64_t s = 0; s < tile->samples; s++, column += tile->count)
-            VARIANT(columns_add)
-        (w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps), tile->first,
-         tile->count, column);
+            columns_add(w->c, &w->map, tap, big + big_offset(w, tile->sample + s, group, r / w->sizes.taps),
+                        tile->first, tile->count, column);
     }
 }
 
@@ -220,9 +218,8 @@ static void direct_apply(const struct work *w, const real *weight, const real *b
             int64_t count = left < w->sizes.columns ? left : w->sizes.columns;
             real *y = small + plane * w->sizes.positions + first;
             for (int64_t t = 0; t < w->sizes.taps; t++) {
-                VARIANT(columns_read)
-                (c, &w->map, VARIANT(columns_tap)(c, t), big + plane / c->filters * w->sizes.big, first,
-                 count, w->columns);
+                columns_read(c, &w->map, columns_tap(c, t), big + plane / c->filters * w->sizes.big, first,
+                             count, w->columns);
                 for (int64_t p = 0; p < count; p++)
                     y[p] += factors[t] * w->columns[p];
             }
@@ -242,9 +239,8 @@ static void direct_apply_back(const struct work *w, const real *weight, const re
             for (int64_t t = 0; t < w->sizes.taps; t++) {
                 for (int64_t p = 0; p < count; p++)
                     w->columns[p] = factors[t] * y[p];
-                VARIANT(columns_add)
-                (c, &w->map, VARIANT(columns_tap)(c, t), big + plane / c->filters * w->sizes.big, first,
-                 count, w->columns);
+                columns_add(c, &w->map, columns_tap(c, t), big + plane / c->filters * w->sizes.big, first,
+                            count, w->columns);
             }
         }
     }
@@ -260,9 +256,8 @@ static void direct_weight(const struct work *w, const real *big, const real *sma
             int64_t count = left < w->sizes.columns ? left : w->sizes.columns;
             const real *y = small + plane * w->sizes.positions + first;
             for (int64_t t = 0; t < w->sizes.taps; t++) {
-                VARIANT(columns_read)
-                (c, &w->map, VARIANT(columns_tap)(c, t), big + plane / c->filters * w->sizes.big, first,
-                 count, w->columns);
+                columns_read(c, &w->map, columns_tap(c, t), big + plane / c->filters * w->sizes.big, first,
+                             count, w->columns);
                 gradient[t] += dot(w->columns, y, count);
             }
         }
@@ -271,11 +266,11 @@ static void direct_weight(const struct work *w, const real *big, const real *sma
 
 /* ---- the three operations ---- */
 
-void VARIANT(convolution_apply)(const struct convolution *c, const real *weight, const real *bias,
-                                const real *big, real *small, void *workspace)
+void convolution_apply(const struct convolution *c, const real *weight, const real *bias, const real *big,
+                       real *small, void *workspace)
 {
-    if (VARIANT(tiles_can_apply)(c)) {
-        VARIANT(tiles_apply)(c, weight, bias, big, small, workspace);
+    if (tiles_can_apply(c)) {
+        tiles_apply(c, weight, bias, big, small, workspace);
         return;
     }
     struct work w = open_work(c, workspace);
@@ -301,11 +296,11 @@ void VARIANT(convolution_apply)(const struct convolution *c, const real *weight,
         add_bias(c->batch, c->groups * c->filters, w.sizes.positions, bias, small);
 }
 
-void VARIANT(convolution_apply_back)(const struct convolution *c, const real *weight, const real *bias,
-                                     const real *small, real *big, void *workspace)
+void convolution_apply_back(const struct convolution *c, const real *weight, const real *bias,
+                            const real *small, real *big, void *workspace)
 {
-    if (VARIANT(tiles_can_apply_back)(c)) {
-        VARIANT(tiles_apply_back)(c, weight, bias, small, big, workspace);
+    if (tiles_can_apply_back(c)) {
+        tiles_apply_back(c, weight, bias, small, big, workspace);
         return;
     }
     struct work w = open_work(c, workspace);
@@ -331,11 +326,11 @@ void VARIANT(convolution_apply_back)(const struct convolution *c, const real *we
         add_bias(c->batch, c->groups * c->channels, w.sizes.big, bias, big);
 }
 
-void VARIANT(convolution_weight)(const struct convolution *c, const real *big, const real *small,
-                                 real *weight_gradient, void *workspace)
+void convolution_weight(const struct convolution *c, const real *big, const real *small,
+                        real *weight_gradient, void *workspace)
 {
-    if (VARIANT(tiles_can_apply)(c)) {
-        VARIANT(tiles_weight)(c, big, small, weight_gradient, workspace);
+    if (tiles_can_apply(c)) {
+        tiles_weight(c, big, small, weight_gradient, workspace);
         return;
     }
     struct work w = open_work(c, workspace);
@@ -355,8 +350,7 @@ void VARIANT(convolution_weight)(const struct convolution *c, const real *big, c
     }
 }
 
-void VARIANT(convolution_bias)(int64_t batch, int64_t channels, int64_t inner, const real *x,
-                               real *bias_gradient)
+void convolution_bias(int64_t batch, int64_t channels, int64_t inner, const real *x, real *bias_gradient)
 {
     for (int64_t c = 0; c < channels; c++) {
         double sum = 0;

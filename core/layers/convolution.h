@@ -14,6 +14,12 @@
 #include "core/layer.h"
 #include "core/real/real.h"
 
+#define convolution_workspace VARIANT(convolution_workspace)
+#define convolution_apply VARIANT(convolution_apply)
+#define convolution_apply_back VARIANT(convolution_apply_back)
+#define convolution_weight VARIANT(convolution_weight)
+#define convolution_bias VARIANT(convolution_bias)
+
 enum convolution_padding { PADDING_ZEROS, PADDING_REFLECT, PADDING_REPLICATE, PADDING_CIRCULAR };
 
 struct convolution {
@@ -50,20 +56,19 @@ static inline int64_t convolution_source(enum convolution_padding mode, int64_t 
 }
 
 /* Bytes of workspace for each operation; saturates. */
-void VARIANT(convolution_workspace)(const struct convolution *c, struct layer_shapes *shapes);
+void convolution_workspace(const struct convolution *c, struct layer_shapes *shapes);
 
 /* big: (batch, groups * channels, big...), small: (batch, groups * filters, small...),
  * weight: (groups * filters, channels, kernel...). `small` gets bias (groups * filters) added where that is
  * given; results are overwritten. */
-void VARIANT(convolution_apply)(const struct convolution *c, const real *weight, const real *bias,
-                                const real *big, real *small, void *workspace);
-void VARIANT(convolution_apply_back)(const struct convolution *c, const real *weight, const real *bias,
-                                     const real *small, real *big, void *workspace);
-void VARIANT(convolution_weight)(const struct convolution *c, const real *big, const real *small,
-                                 real *weight_gradient, void *workspace);
+void convolution_apply(const struct convolution *c, const real *weight, const real *bias, const real *big,
+                       real *small, void *workspace);
+void convolution_apply_back(const struct convolution *c, const real *weight, const real *bias,
+                            const real *small, real *big, void *workspace);
+void convolution_weight(const struct convolution *c, const real *big, const real *small,
+                        real *weight_gradient, void *workspace);
 
 /* Sums each channel of x (batch, channels, inner): the gradient of a bias. */
-void VARIANT(convolution_bias)(int64_t batch, int64_t channels, int64_t inner, const real *x,
-                               real *bias_gradient);
+void convolution_bias(int64_t batch, int64_t channels, int64_t inner, const real *x, real *bias_gradient);
 
 #endif

@@ -55,13 +55,13 @@ static bool is_bounded(const struct convolution *c, const struct channels_last *
     return elements <= 4 * given + COPY_ELEMENTS && c->batch > 0 && product(l->size) > 0;
 }
 
-bool VARIANT(tiles_can_apply)(const struct convolution *c)
+bool tiles_can_apply(const struct convolution *c)
 {
     struct channels_last l = copy_of_big(c);
     return c->filters >= LEAST_COLUMNS && is_bounded(c, &l);
 }
 
-bool VARIANT(tiles_can_apply_back)(const struct convolution *c)
+bool tiles_can_apply_back(const struct convolution *c)
 {
     struct channels_last l = copy_of_small(c);
     return c->channels >= LEAST_COLUMNS && c->mode == PADDING_ZEROS && is_bounded(c, &l);
@@ -84,13 +84,13 @@ static int64_t workspace_for(const struct convolution *c, const struct channels_
            product(c->kernel) * l->channels * TILE_COLUMNS;
 }
 
-int64_t VARIANT(tiles_workspace)(const struct convolution *c)
+int64_t tiles_workspace(const struct convolution *c)
 {
     int64_t reals = 0;
     struct channels_last big = copy_of_big(c), small = copy_of_small(c);
-    if (VARIANT(tiles_can_apply)(c))
+    if (tiles_can_apply(c))
         reals = workspace_for(c, &big);
-    if (VARIANT(tiles_can_apply_back)(c) && workspace_for(c, &small) > reals)
+    if (tiles_can_apply_back(c) && workspace_for(c, &small) > reals)
         reals = workspace_for(c, &small);
     return reals;
 }
@@ -238,8 +238,8 @@ static void multiply(const struct work *w, const struct grid *g, const struct ta
     }
 }
 
-void VARIANT(tiles_apply)(const struct convolution *c, const real *weight, const real *bias, const real *big,
-                          real *small, real *workspace)
+void tiles_apply(const struct convolution *c, const real *weight, const real *bias, const real *big,
+                 real *small, real *workspace)
 {
     struct channels_last layout = copy_of_big(c);
     struct work w = open_work(c, &layout, workspace);
@@ -316,8 +316,8 @@ static void multiply_phases(struct work *w, const struct target *target)
             }
 }
 
-void VARIANT(tiles_apply_back)(const struct convolution *c, const real *weight, const real *bias,
-                               const real *small, real *big, real *workspace)
+void tiles_apply_back(const struct convolution *c, const real *weight, const real *bias, const real *small,
+                      real *big, real *workspace)
 {
     struct channels_last layout = copy_of_small(c);
     struct work w = open_work(c, &layout, workspace);
@@ -390,8 +390,8 @@ static void fill_stretch(const struct work *w, const struct grid *g, const struc
     }
 }
 
-void VARIANT(tiles_weight)(const struct convolution *c, const real *big, const real *small,
-                           real *weight_gradient, real *workspace)
+void tiles_weight(const struct convolution *c, const real *big, const real *small, real *weight_gradient,
+                  real *workspace)
 {
     struct channels_last layout = copy_of_big(c);
     struct work w = open_work(c, &layout, workspace);

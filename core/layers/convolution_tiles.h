@@ -7,19 +7,26 @@
 
 #include "core/layers/convolution.h"
 
+#define tiles_can_apply VARIANT(tiles_can_apply)
+#define tiles_can_apply_back VARIANT(tiles_can_apply_back)
+#define tiles_workspace VARIANT(tiles_workspace)
+#define tiles_apply VARIANT(tiles_apply)
+#define tiles_apply_back VARIANT(tiles_apply_back)
+#define tiles_weight VARIANT(tiles_weight)
+
 /* Whether each of the three operations can be done in this way. */
-bool VARIANT(tiles_can_apply)(const struct convolution *c);
-bool VARIANT(tiles_can_apply_back)(const struct convolution *c);
+bool tiles_can_apply(const struct convolution *c);
+bool tiles_can_apply_back(const struct convolution *c);
 
 /* Reals of workspace for the operations that can. */
-int64_t VARIANT(tiles_workspace)(const struct convolution *c);
+int64_t tiles_workspace(const struct convolution *c);
 
 /* As convolution_apply, convolution_apply_back and (where the first can be done) convolution_weight. */
-void VARIANT(tiles_apply)(const struct convolution *c, const real *weight, const real *bias, const real *big,
-                          real *small, real *workspace);
-void VARIANT(tiles_apply_back)(const struct convolution *c, const real *weight, const real *bias,
-                               const real *small, real *big, real *workspace);
-void VARIANT(tiles_weight)(const struct convolution *c, const real *big, const real *small,
-                           real *weight_gradient, real *workspace);
+void tiles_apply(const struct convolution *c, const real *weight, const real *bias, const real *big,
+                 real *small, real *workspace);
+void tiles_apply_back(const struct convolution *c, const real *weight, const real *bias, const real *small,
+                      real *big, real *workspace);
+void tiles_weight(const struct convolution *c, const real *big, const real *small, real *weight_gradient,
+                  real *workspace);
 
 #endif

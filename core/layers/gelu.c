@@ -60,26 +60,16 @@ static void backward(const struct layer_pass *pass)
         gelu_backward(x, dy, dx, pass->outputs[0].count);
 }
 
-/* Of both forms: minima, and where the second derivatives are 0. */
-static int turns(const void *attributes_of_type, bool derivative, double *points)
-{
-    static const double of_function[] = {-0.7517915246935645, -0.7524614220710163},
-                        of_derivative[] = {-1.4142135623730951, 1.4142135623730951, -1.4185040087908283,
-                                           1.4185040087908283};
-    (void)attributes_of_type;
-    int count = derivative ? (int)(sizeof(of_derivative) / sizeof(double))
-                           : (int)(sizeof(of_function) / sizeof(double));
-    for (int k = 0; k < count; k++)
-        points[k] = derivative ? of_derivative[k] : of_function[k];
-    return count;
-}
-
-static const struct layer_bounds bounds = {.forward = interval_curve_forward,
-                                           .backward = interval_curve_backward,
-                                           .turns = turns,
-                                           .of_result = 8,
-                                           .of_input = 8,
-                                           .of_gradient = 64};
+/* Turns: of both forms, minima and where the second derivatives are 0. */
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward,
+    .backward = interval_curve_backward,
+    .turns = {6,
+              {-0.7517915246935645, -0.7524614220710163, -1.4142135623730951, 1.4142135623730951,
+               -1.4185040087908283, 1.4185040087908283}},
+    .of_result = 8,
+    .of_input = 8,
+    .of_gradient = 64};
 
 LAYER_OPS(GELU) = {
     .type = {"GELU", "torch.nn.GELU", "x Φ(x) with the normal distribution's Φ", .minimum_inputs = 1,

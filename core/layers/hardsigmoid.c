@@ -48,19 +48,9 @@ static uint64_t switches(const struct layer_pass *pass)
     return kinks_at(pass, -3, 3);
 }
 
-static int turns(const void *attributes_of_type, bool derivative, double *points)
-{
-    (void)attributes_of_type;
-    (void)derivative;
-    points[0] = -3;
-    points[1] = 3;
-    points[2] = -1.5;
-    return 3;
-}
-
 static const struct layer_bounds sigmoid_bounds = {.forward = interval_curve_forward,
                                                    .backward = interval_curve_backward,
-                                                   .turns = turns,
+                                                   .turns = {3, {-3, -1.5, 3}},
                                                    .of_result = 4,
                                                    .least = 0,
                                                    .greatest = 1};
@@ -81,7 +71,7 @@ LAYER_OPS(Hardsigmoid) = {
 
 static const struct layer_bounds swish_bounds = {.forward = interval_curve_forward,
                                                  .backward = interval_curve_backward,
-                                                 .turns = turns,
+                                                 .turns = {3, {-3, -1.5, 3}},
                                                  .of_result = 8,
                                                  .of_gradient = 8};
 

@@ -74,17 +74,14 @@ static uint64_t relu6_switches(const struct layer_pass *pass)
     return kinks_at(pass, 0, 6);
 }
 
-static int hardtanh_turns(const void *attributes_of_type, bool derivative, double *points)
+static struct interval_turns hardtanh_turns(const void *attributes_of_type)
 {
     const struct hardtanh *attribute = attributes_of_type;
-    (void)derivative;
-    points[0] = attribute->min_val;
-    points[1] = attribute->max_val;
-    return 2;
+    return (struct interval_turns){2, {attribute->min_val, attribute->max_val}};
 }
 
 static const struct layer_bounds hardtanh_bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = hardtanh_turns};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns_of = hardtanh_turns};
 
 LAYER_OPS(Hardtanh) = {
     .type = {"Hardtanh", "torch.nn.Hardtanh", "x kept within [min_val, max_val]", .minimum_inputs = 1,
@@ -99,17 +96,8 @@ LAYER_OPS(Hardtanh) = {
     .bounds = &hardtanh_bounds,
 };
 
-static int relu6_turns(const void *attributes_of_type, bool derivative, double *points)
-{
-    (void)attributes_of_type;
-    (void)derivative;
-    points[0] = 0;
-    points[1] = 6;
-    return 2;
-}
-
 static const struct layer_bounds relu6_bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = relu6_turns};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = {2, {0, 6}}};
 
 LAYER_OPS(ReLU6) = {
     .type = {"ReLU6", "torch.nn.ReLU6", "x kept within [0, 6]", .minimum_inputs = 1, .maximum_inputs = 1},

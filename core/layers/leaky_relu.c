@@ -32,7 +32,7 @@ static void backward(const struct layer_pass *pass)
 }
 
 static const struct layer_bounds bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = {1, {0}}};
 
 LAYER_OPS(LeakyReLU) = {
     .type = {"LeakyReLU", "torch.nn.LeakyReLU", "x where x > 0, negative_slope x elsewhere",

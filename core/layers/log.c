@@ -65,7 +65,7 @@ static bool log1p_explain(const struct layer_pass *pass, const struct layer_plac
 
 static const struct layer_bounds log_bounds = {.forward = interval_curve_forward,
                                                .backward = interval_curve_backward,
-                                               .turns = interval_turn_at_zero,
+                                               .turns = {1, {0}},
                                                .of_result = 8,
                                                .has_domain = true};
 
@@ -79,17 +79,9 @@ LAYER_OPS(Log) = {
     .bounds = &log_bounds,
 };
 
-static int log1p_turns(const void *attributes_of_type, bool derivative, double *points)
-{
-    (void)attributes_of_type;
-    (void)derivative;
-    points[0] = -1;
-    return 1;
-}
-
 static const struct layer_bounds log1p_bounds = {.forward = interval_curve_forward,
                                                  .backward = interval_curve_backward,
-                                                 .turns = log1p_turns,
+                                                 .turns = {1, {-1}},
                                                  .of_result = 8,
                                                  .has_domain = true};
 

@@ -61,27 +61,27 @@ static const struct recurrent_cell cell = {.gates = 4,
 
 static bool shape(struct layer_shapes *shapes)
 {
-    return VARIANT(recurrent_shape)(shapes, &cell);
+    return recurrent_shape(shapes, &cell);
 }
 
 static void forward(const struct layer_pass *pass)
 {
-    VARIANT(recurrent_forward)(pass, &cell);
+    recurrent_forward(pass, &cell);
 }
 
 static void backward(const struct layer_pass *pass)
 {
-    VARIANT(recurrent_backward)(pass, &cell);
+    recurrent_backward(pass, &cell);
 }
 
 static bool bound_forward(struct interval_pass *p)
 {
-    return VARIANT(recurrent_bound_forward)(p, &cell);
+    return recurrent_bound_forward(p, &cell);
 }
 
 static bool bound_backward(struct interval_pass *p)
 {
-    return VARIANT(recurrent_bound_backward)(p, &cell);
+    return recurrent_bound_backward(p, &cell);
 }
 
 static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
@@ -99,8 +99,8 @@ LAYER_OPS(LSTM) = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
-    .copies = VARIANT(recurrent_copies),
-    .copy = VARIANT(recurrent_copy),
-    .time_dim = VARIANT(recurrent_time_dim),
+    .copies = recurrent_copies,
+    .copy = recurrent_copy,
+    .time_dim = recurrent_time_dim,
     .bounds = &bounds,
 };

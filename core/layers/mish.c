@@ -42,25 +42,14 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * derivative(x[i]);
 }
 
-/* The minimum, and where the second derivative is 0. */
-static int turns(const void *attributes_of_type, bool derivative, double *points)
-{
-    static const double of_function[] = {-1.1924312145154952},
-                        of_derivative[] = {-2.256376396360793, 1.4905711794854284};
-    (void)attributes_of_type;
-    int count = derivative ? (int)(sizeof(of_derivative) / sizeof(double))
-                           : (int)(sizeof(of_function) / sizeof(double));
-    for (int k = 0; k < count; k++)
-        points[k] = derivative ? of_derivative[k] : of_function[k];
-    return count;
-}
-
-static const struct layer_bounds bounds = {.forward = interval_curve_forward,
-                                           .backward = interval_curve_backward,
-                                           .turns = turns,
-                                           .of_result = 16,
-                                           .of_input = 8,
-                                           .of_gradient = 64};
+/* Turns: the minimum, and where the second derivative is 0. */
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward,
+    .backward = interval_curve_backward,
+    .turns = {3, {-1.1924312145154952, -2.256376396360793, 1.4905711794854284}},
+    .of_result = 16,
+    .of_input = 8,
+    .of_gradient = 64};
 
 LAYER_OPS(Mish) = {
     .type = {"Mish", "torch.nn.Mish", "x tanh(softplus(x))", .minimum_inputs = 1, .maximum_inputs = 1},

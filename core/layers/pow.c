@@ -104,7 +104,7 @@ static bool square_explain(const struct layer_pass *pass, const struct layer_pla
 
 static const struct layer_bounds pow_bounds = {.forward = interval_curve_forward,
                                                .backward = interval_curve_backward,
-                                               .turns = interval_turn_at_zero,
+                                               .turns = {1, {0}},
                                                .of_result = 8,
                                                .has_domain = true};
 
@@ -121,7 +121,7 @@ LAYER_OPS(Pow) = {
 };
 
 static const struct layer_bounds square_bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = {1, {0}}};
 
 LAYER_OPS(Square) = {
     .type = {"Square", "torch.square", "x²", .minimum_inputs = 1, .maximum_inputs = 1},

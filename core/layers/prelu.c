@@ -97,7 +97,7 @@ static bool bound_backward(struct interval_pass *p)
 }
 
 static const struct layer_bounds bounds = {
-    .forward = interval_curve_forward, .backward = bound_backward, .turns = interval_turn_at_zero};
+    .forward = interval_curve_forward, .backward = bound_backward, .turns = {1, {0}}};
 
 LAYER_OPS(PReLU) = {
     .type = {"PReLU", "torch.nn.PReLU", "x where x > 0, weight x elsewhere", .minimum_inputs = 1,

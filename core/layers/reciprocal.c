@@ -33,7 +33,7 @@ static bool explain(const struct layer_pass *pass, const struct layer_place *pla
 }
 
 static const struct layer_bounds bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = interval_turn_at_zero};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = {1, {0}}};
 
 LAYER_OPS(Reciprocal) = {
     .type = {"Reciprocal", "torch.reciprocal", "1 / x", .minimum_inputs = 1, .maximum_inputs = 1},

@@ -39,7 +39,7 @@ static double flops_of(const struct recurrent_sizes *s, const struct recurrent_c
     return flops;
 }
 
-bool VARIANT(recurrent_shape)(struct layer_shapes *shapes, const struct recurrent_cell *cell)
+bool recurrent_shape(struct layer_shapes *shapes, const struct recurrent_cell *cell)
 {
     const struct recurrent *r = shapes->attributes;
     const struct stability_shape *x = &shapes->inputs[0];
@@ -64,19 +64,19 @@ bool VARIANT(recurrent_shape)(struct layer_shapes *shapes, const struct recurren
     return true;
 }
 
-int64_t VARIANT(recurrent_kept)(const struct layer_pass *pass, const struct recurrent_cell *cell)
+int64_t recurrent_kept(const struct layer_pass *pass, const struct recurrent_cell *cell)
 {
     struct recurrent_sizes s = VARIANT(recurrent_sizes)(pass->attributes, &pass->inputs[0].shape);
     return s.layers * s.directions * s.rows * cell->slots * s.hidden;
 }
 
-int VARIANT(recurrent_copies)(const void *attributes)
+int recurrent_copies(const void *attributes)
 {
     const struct recurrent *r = attributes;
     return (int)r->num_layers * (r->bidirectional ? 2 : 1);
 }
 
-void VARIANT(recurrent_copy)(const void *attributes, int index, struct layer_copy *copy)
+void recurrent_copy(const void *attributes, int index, struct layer_copy *copy)
 {
     const struct recurrent *r = attributes;
     int directions = r->bidirectional ? 2 : 1;
@@ -86,7 +86,7 @@ void VARIANT(recurrent_copy)(const void *attributes, int index, struct layer_cop
         (struct attribute_variable){"layer_input", layer == 0 ? r->input_size : directions * r->hidden_size};
 }
 
-int VARIANT(recurrent_time_dim)(const void *attributes, const struct stability_shape *output)
+int recurrent_time_dim(const void *attributes, const struct stability_shape *output)
 {
     const struct recurrent *r = attributes;
     return r->batch_first && output->rank == 3 ? 1 : 0;
@@ -155,7 +155,7 @@ static struct recurrent_strand strand_of(const struct layer_pass *pass, const st
     };
 }
 
-void VARIANT(recurrent_forward)(const struct layer_pass *pass, const struct recurrent_cell *cell)
+void recurrent_forward(const struct layer_pass *pass, const struct recurrent_cell *cell)
 {
     struct recurrent_sizes s = VARIANT(recurrent_sizes)(pass->attributes, &pass->inputs[0].shape);
     struct recurrent_layout l = VARIANT(recurrent_layout)(pass->attributes, cell, &s);
@@ -169,7 +169,7 @@ void VARIANT(recurrent_forward)(const struct layer_pass *pass, const struct recu
         for (int64_t direction = 0; direction < s.directions; direction++) {
             struct recurrent_strand strand = strand_of(pass, cell, &s, &l, layer, direction);
             strand.x = x;
-            VARIANT(recurrent_strand_forward)(&strand);
+            recurrent_strand_forward(&strand);
         }
     }
     if (s.swapped)
@@ -196,7 +196,7 @@ static void clear_parameter_gradients(const struct layer_pass *pass, const struc
     }
 }
 
-void VARIANT(recurrent_backward)(const struct layer_pass *pass, const struct recurrent_cell *cell)
+void recurrent_backward(const struct layer_pass *pass, const struct recurrent_cell *cell)
 {
     struct recurrent_sizes s = VARIANT(recurrent_sizes)(pass->attributes, &pass->inputs[0].shape);
     struct recurrent_layout l = VARIANT(recurrent_layout)(pass->attributes, cell, &s);
@@ -216,8 +216,8 @@ void VARIANT(recurrent_backward)(const struct layer_pass *pass, const struct rec
         for (int64_t direction = 0; direction < s.directions; direction++) {
             struct recurrent_strand strand = strand_of(pass, cell, &s, &l, layer, direction);
             strand.x = x;
-            VARIANT(recurrent_strand_backward)
-            (&strand, above ? above + direction * s.hidden : NULL, below, (real)direction);
+            recurrent_strand_backward(&strand, above ? above + direction * s.hidden : NULL, below,
+                                      (real)direction);
         }
         if (layer > 0 && drops(pass))
             drop(pass, &s, layer, below, below);

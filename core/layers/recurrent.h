@@ -11,6 +11,16 @@
 #include "core/layer.h"
 #include "core/real/real.h"
 
+#define recurrent_shape VARIANT(recurrent_shape)
+#define recurrent_forward VARIANT(recurrent_forward)
+#define recurrent_backward VARIANT(recurrent_backward)
+#define recurrent_kept VARIANT(recurrent_kept)
+#define recurrent_bound_forward VARIANT(recurrent_bound_forward)
+#define recurrent_bound_backward VARIANT(recurrent_bound_backward)
+#define recurrent_copies VARIANT(recurrent_copies)
+#define recurrent_copy VARIANT(recurrent_copy)
+#define recurrent_time_dim VARIANT(recurrent_time_dim)
+
 struct recurrent {
     int64_t input_size;
     int64_t hidden_size;
@@ -69,20 +79,20 @@ struct recurrent_cell {
 #define RECURRENT_ELEMENTS _Pragma("GCC ivdep")
 #endif
 
-bool VARIANT(recurrent_shape)(struct layer_shapes *shapes, const struct recurrent_cell *cell);
-void VARIANT(recurrent_forward)(const struct layer_pass *pass, const struct recurrent_cell *cell);
-void VARIANT(recurrent_backward)(const struct layer_pass *pass, const struct recurrent_cell *cell);
+bool recurrent_shape(struct layer_shapes *shapes, const struct recurrent_cell *cell);
+void recurrent_forward(const struct layer_pass *pass, const struct recurrent_cell *cell);
+void recurrent_backward(const struct layer_pass *pass, const struct recurrent_cell *cell);
 
 /* All that the layers and directions have kept: how many reals, from the start of pass->saved. */
-int64_t VARIANT(recurrent_kept)(const struct layer_pass *pass, const struct recurrent_cell *cell);
+int64_t recurrent_kept(const struct layer_pass *pass, const struct recurrent_cell *cell);
 
 /* Bounds of both passes, for layer_bounds. */
-bool VARIANT(recurrent_bound_forward)(struct interval_pass *p, const struct recurrent_cell *cell);
-bool VARIANT(recurrent_bound_backward)(struct interval_pass *p, const struct recurrent_cell *cell);
+bool recurrent_bound_forward(struct interval_pass *p, const struct recurrent_cell *cell);
+bool recurrent_bound_backward(struct interval_pass *p, const struct recurrent_cell *cell);
 
-int VARIANT(recurrent_copies)(const void *attributes);
-void VARIANT(recurrent_copy)(const void *attributes, int index, struct layer_copy *copy);
-int VARIANT(recurrent_time_dim)(const void *attributes, const struct stability_shape *output);
+int recurrent_copies(const void *attributes);
+void recurrent_copy(const void *attributes, int index, struct layer_copy *copy);
+int recurrent_time_dim(const void *attributes, const struct stability_shape *output);
 
 /* ---- rows of the three types' tables ---- */
 

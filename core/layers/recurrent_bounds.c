@@ -69,7 +69,7 @@ static bool open_strands(struct interval_pass *p, const struct magnitudes *m, st
     return *strands && *inputs;
 }
 
-bool VARIANT(recurrent_bound_forward)(struct interval_pass *p, const struct recurrent_cell *cell)
+bool recurrent_bound_forward(struct interval_pass *p, const struct recurrent_cell *cell)
 {
     struct magnitudes m = magnitudes_of(p);
     struct strand *strands;
@@ -140,7 +140,7 @@ static void fill_parameters(struct interval_pass *p, const struct magnitudes *m,
         interval_fill(&own[k], isfinite(sum) ? -most[k] : -INFINITY, isfinite(sum) ? most[k] : INFINITY);
 }
 
-bool VARIANT(recurrent_bound_backward)(struct interval_pass *p, const struct recurrent_cell *cell)
+bool recurrent_bound_backward(struct interval_pass *p, const struct recurrent_cell *cell)
 {
     struct magnitudes m = magnitudes_of(p);
     struct strand *strands;

@@ -97,7 +97,7 @@ static void copy_final(const struct recurrent_strand *strand, const real *rows, 
         memcpy(to + n * s->hidden, from + n * leading, (size_t)s->hidden * sizeof(real));
 }
 
-void VARIANT(recurrent_strand_forward)(const struct recurrent_strand *strand)
+void recurrent_strand_forward(const struct recurrent_strand *strand)
 {
     const struct recurrent_sizes *s = strand->sizes;
     project_input(strand);
@@ -204,8 +204,8 @@ static void parameter_gradients(const struct recurrent_strand *strand)
                              gradients[BIAS_HH].data);
 }
 
-void VARIANT(recurrent_strand_backward)(const struct recurrent_strand *strand, const real *output_gradient,
-                                        real *input_gradient, real beta)
+void recurrent_strand_backward(const struct recurrent_strand *strand, const real *output_gradient,
+                               real *input_gradient, real beta)
 {
     const struct recurrent_sizes *s = strand->sizes;
     const struct tensor *final_gradients = strand->pass->output_gradients;

@@ -4,6 +4,9 @@
 
 #include "core/layers/recurrent_layout.h"
 
+#define recurrent_strand_forward VARIANT(recurrent_strand_forward)
+#define recurrent_strand_backward VARIANT(recurrent_strand_backward)
+
 struct recurrent_strand {
     const struct layer_pass *pass;
     const struct recurrent_cell *cell;
@@ -19,13 +22,13 @@ struct recurrent_strand {
 };
 
 /* Fills in output, kept, states, and the strand's part of h_n and c_n. The workspace's zeros are set. */
-void VARIANT(recurrent_strand_forward)(const struct recurrent_strand *strand);
+void recurrent_strand_forward(const struct recurrent_strand *strand);
 
 /* `output_gradient` (rows, hidden) with `width` from row to row, or NULL: zero. `input_gradient` (rows,
  * input) becomes beta times what it was plus the strand's part; NULL: not wanted. Parameters' gradients where
  * wanted.
  */
-void VARIANT(recurrent_strand_backward)(const struct recurrent_strand *strand, const real *output_gradient,
-                                        real *input_gradient, real beta);
+void recurrent_strand_backward(const struct recurrent_strand *strand, const real *output_gradient,
+                               real *input_gradient, real beta);
 
 #endif

@@ -65,33 +65,33 @@ static const struct recurrent_cell *cell_of(const void *attributes_)
 
 static bool shape(struct layer_shapes *shapes)
 {
-    return VARIANT(recurrent_shape)(shapes, cell_of(shapes->attributes));
+    return recurrent_shape(shapes, cell_of(shapes->attributes));
 }
 
 static void forward(const struct layer_pass *pass)
 {
-    VARIANT(recurrent_forward)(pass, cell_of(pass->attributes));
+    recurrent_forward(pass, cell_of(pass->attributes));
 }
 
 static void backward(const struct layer_pass *pass)
 {
-    VARIANT(recurrent_backward)(pass, cell_of(pass->attributes));
+    recurrent_backward(pass, cell_of(pass->attributes));
 }
 
 static uint64_t switches(const struct layer_pass *pass)
 {
     const struct recurrent_cell *cell = cell_of(pass->attributes);
-    return cell == &cells[RELU] ? switches_above(pass->saved, VARIANT(recurrent_kept)(pass, cell), 0) : 0;
+    return cell == &cells[RELU] ? switches_above(pass->saved, recurrent_kept(pass, cell), 0) : 0;
 }
 
 static bool bound_forward(struct interval_pass *p)
 {
-    return VARIANT(recurrent_bound_forward)(p, cell_of(p->pass.attributes));
+    return recurrent_bound_forward(p, cell_of(p->pass.attributes));
 }
 
 static bool bound_backward(struct interval_pass *p)
 {
-    return VARIANT(recurrent_bound_backward)(p, cell_of(p->pass.attributes));
+    return recurrent_bound_backward(p, cell_of(p->pass.attributes));
 }
 
 static const struct layer_bounds bounds = {.forward = bound_forward, .backward = bound_backward};
@@ -110,9 +110,9 @@ LAYER_OPS(RNN) = {
     .shape = shape,
     .forward = forward,
     .backward = backward,
-    .copies = VARIANT(recurrent_copies),
-    .copy = VARIANT(recurrent_copy),
-    .time_dim = VARIANT(recurrent_time_dim),
+    .copies = recurrent_copies,
+    .copy = recurrent_copy,
+    .time_dim = recurrent_time_dim,
     .switches = switches,
     .bounds = &bounds,
 };

@@ -57,17 +57,14 @@ static uint64_t switches(const struct layer_pass *pass)
     return kinks_at(pass, -shrink->lambd, shrink->lambd);
 }
 
-static int turns(const void *attributes_of_type, bool derivative, double *points)
+static struct interval_turns turns(const void *attributes_of_type)
 {
     const struct shrink *attribute = attributes_of_type;
-    (void)derivative;
-    points[0] = -attribute->lambd;
-    points[1] = attribute->lambd;
-    return 2;
+    return (struct interval_turns){2, {-attribute->lambd, attribute->lambd}};
 }
 
 static const struct layer_bounds bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = turns};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns_of = turns};
 
 LAYER_OPS(Hardshrink) = {
     .type = {"Hardshrink", "torch.nn.Hardshrink", "0 where |x| <= lambd, x elsewhere", .minimum_inputs = 1,

@@ -26,24 +26,13 @@ static void backward(const struct layer_pass *pass)
         dx[i] = dy[i] * derivative(x[i]);
 }
 
-/* The minimum, and where the second derivative is 0. */
-static int turns(const void *attributes_of_type, bool derivative, double *points)
-{
-    static const double of_function[] = {-1.2784645427610737},
-                        of_derivative[] = {-2.3993572805154675, 2.3993572805154675};
-    (void)attributes_of_type;
-    int count = derivative ? (int)(sizeof(of_derivative) / sizeof(double))
-                           : (int)(sizeof(of_function) / sizeof(double));
-    for (int k = 0; k < count; k++)
-        points[k] = derivative ? of_derivative[k] : of_function[k];
-    return count;
-}
-
-static const struct layer_bounds bounds = {.forward = interval_curve_forward,
-                                           .backward = interval_curve_backward,
-                                           .turns = turns,
-                                           .of_result = 8,
-                                           .of_gradient = 64};
+/* Turns: the minimum, and where the second derivative is 0. */
+static const struct layer_bounds bounds = {
+    .forward = interval_curve_forward,
+    .backward = interval_curve_backward,
+    .turns = {3, {-1.2784645427610737, -2.3993572805154675, 2.3993572805154675}},
+    .of_result = 8,
+    .of_gradient = 64};
 
 LAYER_OPS(SiLU) = {
     .type = {"SiLU", "torch.nn.SiLU", "x / (1 + exp(-x))", .minimum_inputs = 1, .maximum_inputs = 1},

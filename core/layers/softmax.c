@@ -160,25 +160,26 @@ static void log_softmax_columns_gradient(const real *y, const real *dy, real *dx
 
 /* ---- the whole */
 
-/* Softmax of x, which may be y. */
-static void softmax_of(const struct layer_pass *pass, const real *x)
+/* y of x, which may be y: by functions of a row, and of columns. */
+__attribute__((always_inline)) static inline void
+forward_rows(const struct layer_pass *pass, const real *x, void (*row)(const real *x, real *y, int64_t size),
+             void (*columns)(const real *x, real *y, const struct columns *c))
 {
     real *y = pass->outputs[0].data;
     struct columns c;
     for (bool more = first_columns(&c, pass); more; more = next_columns(&c)) {
         if (c.layout.inner == 1)
-            softmax_row(x + c.offset, y + c.offset, c.layout.size);
+            row(x + c.offset, y + c.offset, c.layout.size);
         else
-            softmax_columns(x + c.offset, y + c.offset, &c);
+            columns(x + c.offset, y + c.offset, &c);
     }
 }
 
-static void softmax_forward(const struct layer_pass *pass)
-{
-    softmax_of(pass, pass->inputs[0].data);
-}
-
-static void softmax_backward(const struct layer_pass *pass)
+/* dx of y and dy. */
+__attribute__((always_inline)) static inline void
+backward_rows(const struct layer_pass *pass,
+              void (*row)(const real *y, const real *dy, real *dx, int64_t size),
+              void (*columns)(const real *y, const real *dy, real *dx, const struct columns *c))
 {
     const real *y = pass->outputs[0].data;
     const real *dy = pass->output_gradients[0].data;
@@ -186,10 +187,20 @@ static void softmax_backward(const struct layer_pass *pass)
     struct columns c;
     for (bool more = first_columns(&c, pass); more; more = next_columns(&c)) {
         if (c.layout.inner == 1)
-            softmax_row_gradient(y + c.offset, dy + c.offset, dx + c.offset, c.layout.size);
+            row(y + c.offset, dy + c.offset, dx + c.offset, c.layout.size);
         else
-            softmax_columns_gradient(y + c.offset, dy + c.offset, dx + c.offset, &c);
+            columns(y + c.offset, dy + c.offset, dx + c.offset, &c);
     }
+}
+
+static void softmax_forward(const struct layer_pass *pass)
+{
+    forward_rows(pass, pass->inputs[0].data, softmax_row, softmax_columns);
+}
+
+static void softmax_backward(const struct layer_pass *pass)
+{
+    backward_rows(pass, softmax_row_gradient, softmax_columns_gradient);
 }
 
 static void softmin_forward(const struct layer_pass *pass)
@@ -198,7 +209,7 @@ static void softmin_forward(const struct layer_pass *pass)
     real *y = pass->outputs[0].data;
     for (int64_t i = 0; i < pass->outputs[0].count; i++)
         y[i] = -x[i];
-    softmax_of(pass, y);
+    forward_rows(pass, y, softmax_row, softmax_columns);
 }
 
 static void softmin_backward(const struct layer_pass *pass)
@@ -211,29 +222,12 @@ static void softmin_backward(const struct layer_pass *pass)
 
 static void log_softmax_forward(const struct layer_pass *pass)
 {
-    const real *x = pass->inputs[0].data;
-    real *y = pass->outputs[0].data;
-    struct columns c;
-    for (bool more = first_columns(&c, pass); more; more = next_columns(&c)) {
-        if (c.layout.inner == 1)
-            log_softmax_row(x + c.offset, y + c.offset, c.layout.size);
-        else
-            log_softmax_columns(x + c.offset, y + c.offset, &c);
-    }
+    forward_rows(pass, pass->inputs[0].data, log_softmax_row, log_softmax_columns);
 }
 
 static void log_softmax_backward(const struct layer_pass *pass)
 {
-    const real *y = pass->outputs[0].data;
-    const real *dy = pass->output_gradients[0].data;
-    real *dx = pass->input_gradients[0].data;
-    struct columns c;
-    for (bool more = first_columns(&c, pass); more; more = next_columns(&c)) {
-        if (c.layout.inner == 1)
-            log_softmax_row_gradient(y + c.offset, dy + c.offset, dx + c.offset, c.layout.size);
-        else
-            log_softmax_columns_gradient(y + c.offset, dy + c.offset, dx + c.offset, &c);
-    }
+    backward_rows(pass, log_softmax_row_gradient, log_softmax_columns_gradient);
 }
 
 /* Of finite rows no pass makes a NaN; the greatest element is taken off, which an infinity does not survive.

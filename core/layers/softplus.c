@@ -49,19 +49,16 @@ static uint64_t switches(const struct layer_pass *pass)
 }
 
 /* Around where it is continued by x, with a step. */
-static int turns(const void *attributes_of_type, bool derivative, double *points)
+static struct interval_turns turns(const void *attributes_of_type)
 {
     const struct softplus *attribute = attributes_of_type;
-    (void)derivative;
-    points[0] = attribute->threshold / attribute->beta;
-    points[1] = points[0] * (1 - 4 * DBL_EPSILON);
-    points[2] = points[0] * (1 + 4 * DBL_EPSILON);
-    return 3;
+    double bend = attribute->threshold / attribute->beta;
+    return (struct interval_turns){3, {bend, bend * (1 - 4 * DBL_EPSILON), bend * (1 + 4 * DBL_EPSILON)}};
 }
 
 static const struct layer_bounds bounds = {.forward = interval_curve_forward,
                                            .backward = interval_curve_backward,
-                                           .turns = turns,
+                                           .turns_of = turns,
                                            .of_result = 16,
                                            .of_gradient = 16};
 

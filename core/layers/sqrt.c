@@ -65,7 +65,7 @@ static bool rsqrt_explain(const struct layer_pass *pass, const struct layer_plac
 
 static const struct layer_bounds bounds = {.forward = interval_curve_forward,
                                            .backward = interval_curve_backward,
-                                           .turns = interval_turn_at_zero,
+                                           .turns = {1, {0}},
                                            .has_domain = true};
 
 LAYER_OPS(Sqrt) = {

@@ -22,7 +22,7 @@ static void backward(const struct layer_pass *pass)
 
 static const struct layer_bounds bounds = {.forward = interval_curve_forward,
                                            .backward = interval_curve_backward,
-                                           .turns = interval_turn_at_zero,
+                                           .turns = {1, {0}},
                                            .of_result = 8,
                                            .of_gradient = 16,
                                            .least = -1,

@@ -42,16 +42,14 @@ static uint64_t switches(const struct layer_pass *pass)
     return kinks_at(pass, attribute->threshold, attribute->threshold);
 }
 
-static int turns(const void *attributes_of_type, bool derivative, double *points)
+static struct interval_turns turns(const void *attributes_of_type)
 {
     const struct threshold *attribute = attributes_of_type;
-    (void)derivative;
-    points[0] = attribute->threshold;
-    return 1;
+    return (struct interval_turns){1, {attribute->threshold}};
 }
 
 static const struct layer_bounds bounds = {
-    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns = turns};
+    .forward = interval_curve_forward, .backward = interval_curve_backward, .turns_of = turns};
 
 LAYER_OPS(Threshold) = {
     .type = {"Threshold", "torch.nn.Threshold", "x where x > threshold, value elsewhere", .minimum_inputs = 1,

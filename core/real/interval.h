@@ -131,15 +131,6 @@ static inline struct span span_with_zero(struct span a)
 /* Stores an interval, widened by an absolute error, rounded outwards; NaN leaves everything possible. */
 void interval_store(const struct interval_tensor *tensor, int64_t i, struct span span, double error);
 
-/* For `turns` in struct layer_bounds: at 0. */
-static inline int interval_turn_at_zero(const void *attributes, bool derivative, double *points)
-{
-    (void)attributes;
-    (void)derivative;
-    points[0] = 0;
-    return 1;
-}
-
 /* The greatest sum of magnitudes along a row of a matrix that has `rows`, or along a column; 0 where the
  * tensor has no data. */
 double interval_row_sum(const struct interval_tensor *matrix, int64_t rows, bool columns);

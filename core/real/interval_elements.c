@@ -12,15 +12,15 @@ struct points {
     real at[3 * INTERVAL_TURNS];
 };
 
-static struct points points_of(const struct interval_pass *p, bool derivative)
+static struct points points_of(const struct interval_pass *p)
 {
     const struct layer_bounds *bounds = p->ops->bounds;
-    double turns[INTERVAL_TURNS], least, greatest;
+    struct interval_turns turns = bounds->turns_of ? bounds->turns_of(p->pass.attributes) : bounds->turns;
     struct points points = {.count = 0};
-    int count = bounds->turns ? bounds->turns(p->pass.attributes, derivative, turns) : 0;
+    double least, greatest;
     interval_hull(&p->inputs[0], &least, &greatest);
-    for (int k = 0; k < count; k++) {
-        real at = (real)turns[k];
+    for (int k = 0; k < turns.count; k++) {
+        real at = (real)turns.at[k];
         real around[] = {nextafter(at, (real)-INFINITY), at, nextafter(at, (real)INFINITY)};
         if ((double)around[2] < least || (double)around[0] > greatest)
             continue;
@@ -47,7 +47,7 @@ bool interval_curve_forward(struct interval_pass *p)
     struct evaluation e;
     if (!evaluation_open(&e, p) || !own_group(&e, INPUTS) || !own_group(&e, OUTPUTS))
         return false;
-    struct points points = points_of(p, false);
+    struct points points = points_of(p);
     empty(y);
     for (int step = 0; step < 2 + points.count; step++) {
         fill_point(x, &points, step, e.tensors[INPUTS][0].data);
@@ -79,7 +79,7 @@ bool interval_curve_backward(struct interval_pass *p)
     if (!evaluation_open(&e, p) || !own_group(&e, INPUTS) || !own_group(&e, OUTPUTS) ||
         !own_group(&e, INPUT_GRADIENTS))
         return false;
-    struct points points = points_of(p, true);
+    struct points points = points_of(p);
     empty(dx);
     for (int step = 0; step < 2 + points.count; step++) {
         fill_point(x, &points, step, e.tensors[INPUTS][0].data);

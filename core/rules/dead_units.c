@@ -1,8 +1,8 @@
 #include "core/rules/consequence.h"
+#include "core/rules/units.h"
 
 #include <math.h>
 
-enum { FRACTION, FRACTION_ERROR };
 static const struct stability_threshold thresholds[] = {
     [FRACTION] = {"fraction", 0.5, "the greatest fraction of dead units in a layer that is not a finding"},
     [FRACTION_ERROR] = {"fraction_error", 0.9, "the same, from which on it is an error"},
@@ -37,31 +37,17 @@ static bool check(struct rule_context *context)
             !(layer->dead_fraction > context->thresholds[FRACTION]) ||
             !is_no_chance(context, i, layer->dead_fraction) || reads_single_element_norm(context, i))
             continue;
-        bool error = layer->dead_fraction > context->thresholds[FRACTION_ERROR];
-        struct stability_evidence evidence[] = {
-            {"dead_fraction", layer->dead_fraction},
-            {"threshold", context->thresholds[error ? FRACTION_ERROR : FRACTION]},
-        };
-        int node = (int)i;
-        struct finding finding = {
-            .severity = error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
-            .nodes = &node,
-            .node_count = 1,
-            .message =
-                rule_text(context,
-                          "%.3g %% of the units of '%s' (%s) are dead: their derivative is 0 for every "
-                          "sample of the batch",
-                          100 * layer->dead_fraction, layer->name, layer->type),
-            .cause =
-                rule_text(context,
-                          "what '%s' reads lies on its flat side for the whole batch: a bias or a mean that "
-                          "is too low, or a step that was too large; such units get no gradient and stay "
-                          "dead",
-                          layer->name),
-            .evidence = evidence,
-            .evidence_count = 2,
-        };
-        complete = rule_add(context, &finding);
+        complete = add_units(
+            context, i, "dead_fraction", layer->dead_fraction,
+            rule_text(context,
+                      "%.3g %% of the units of '%s' (%s) are dead: their derivative is 0 for every "
+                      "sample of the batch",
+                      100 * layer->dead_fraction, layer->name, layer->type),
+            rule_text(context,
+                      "what '%s' reads lies on its flat side for the whole batch: a bias or a mean that "
+                      "is too low, or a step that was too large; such units get no gradient and stay "
+                      "dead",
+                      layer->name));
     }
     return complete;
 }

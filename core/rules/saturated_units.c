@@ -1,9 +1,10 @@
 #include "core/rules/consequence.h"
+#include "core/rules/units.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { FRACTION, FRACTION_ERROR, CONCENTRATION };
+enum { CONCENTRATION = FRACTION_ERROR + 1 };
 static const struct stability_threshold thresholds[] = {
     [FRACTION] = {"fraction", 0.5,
                   "the greatest fraction of saturated elements in a layer that is not a finding"},
@@ -71,30 +72,17 @@ static bool check_activations(struct rule_context *context)
         if (!activation || !activation->saturates || is_poisoned(layer) ||
             !(layer->saturated_fraction > context->thresholds[FRACTION]))
             continue;
-        bool error = layer->saturated_fraction > context->thresholds[FRACTION_ERROR];
-        struct stability_evidence evidence[] = {
-            {"saturated_fraction", layer->saturated_fraction},
-            {"threshold", context->thresholds[error ? FRACTION_ERROR : FRACTION]},
-        };
-        int node = (int)i;
-        struct finding finding = {
-            .severity = error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
-            .nodes = &node,
-            .node_count = 1,
-            .message = rule_text(
-                context,
-                "%.3g %% of the elements of '%s' (%s) are saturated: their derivative is below a "
-                "twentieth of its greatest value, %.3g",
-                100 * layer->saturated_fraction, layer->name, layer->type, activation->greatest_derivative),
-            .cause =
-                rule_text(context,
-                          "what '%s' reads is too large for it: weights or inputs of too great a scale push "
-                          "it onto its flat ends, where almost no gradient passes",
-                          layer->name),
-            .evidence = evidence,
-            .evidence_count = 2,
-        };
-        complete = rule_add(context, &finding);
+        complete = add_units(
+            context, i, "saturated_fraction", layer->saturated_fraction,
+            rule_text(context,
+                      "%.3g %% of the elements of '%s' (%s) are saturated: their derivative is below a "
+                      "twentieth of its greatest value, %.3g",
+                      100 * layer->saturated_fraction, layer->name, layer->type,
+                      activation->greatest_derivative),
+            rule_text(context,
+                      "what '%s' reads is too large for it: weights or inputs of too great a scale push "
+                      "it onto its flat ends, where almost no gradient passes",
+                      layer->name));
     }
     return complete;
 }
