@@ -96,15 +96,21 @@ bool store_delete_report(struct store *store, const char *client, const char *id
                          struct stability_error *error)
 {
     const struct store_value parameters[] = {store_text(id), store_text(client)};
-    const struct store_statement delete = {
-        .sql = "DELETE FROM stability_reports WHERE id = $1 AND client = $2 RETURNING id",
+    const struct store_statement select = {
+        .sql = "SELECT id FROM stability_reports WHERE id = $1 AND client = $2",
         .parameters = parameters,
         .count = 2,
         .row = row_note,
         .context = found,
     };
+    const struct store_statement delete = {
+        .sql = "DELETE FROM stability_reports WHERE id = $1 AND client = $2",
+        .parameters = parameters,
+        .count = 2,
+    };
     *found = false;
-    return store_statement(store, &delete, error);
+    /* Not one statement: where its connection broke, a second attempt could not tell whether there was one. */
+    return store_statement(store, &select, error) && (!*found || store_statement(store, &delete, error));
 }
 
 bool store_sweep_reports(struct store *store, double seconds, struct stability_error *error)

@@ -3,9 +3,12 @@ import glob
 import os
 import pwd
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 
+NAME = ".s.PGSQL.5432"  # of the socket
 BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
 
 
@@ -54,4 +57,62 @@ class Database:
 
     def __exit__(self, *_):
         self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Proxy:
+    """Between a server and its database: `url` is what --store takes. It cuts the connection that carries the answer
+    number `cut`, counted from when that was set, in place of it: the database has done what was asked."""
+
+    def __init__(self, database):
+        self.directory = tempfile.mkdtemp(prefix="proxy", dir="/tmp")
+        self.url = database.url.replace(database.directory, self.directory)
+        self.target = os.path.join(database.directory, NAME)
+        self.lock = threading.Lock()
+        self.cut = 0
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(os.path.join(self.directory, NAME))
+        self.listener.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX)
+            try:
+                server.connect(self.target)
+            except OSError:
+                client.close()
+                continue
+            for source, target, answers in (client, server, False), (server, client, True):
+                threading.Thread(target=self.carry, args=(source, target, answers), daemon=True).start()
+
+    def is_cut(self):
+        with self.lock:
+            self.cut -= 1
+            return self.cut == 0
+
+    def carry(self, source, target, answers):
+        try:
+            while piece := source.recv(1 << 20):
+                if answers and self.is_cut():
+                    break
+                target.sendall(piece)
+        except OSError:
+            pass
+        for end in source, target:
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
         shutil.rmtree(self.directory, ignore_errors=True)
