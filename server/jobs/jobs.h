@@ -18,8 +18,9 @@ struct job_task {
 
 /* What came of it; the texts are its own, released by job_outcome_free. */
 struct job_outcome {
-    int status;   /* 200: `result` is a packed report; else it is a problem document */
-    bool stopped; /* it was not wanted any more: there is nothing */
+    int status;     /* 200: `result` is a packed report; else it is a problem document */
+    bool stopped;   /* it was not wanted any more: there is nothing */
+    bool postponed; /* there was no memory for it: later there may be */
     struct buffer result;
     bool save; /* the report is to be kept, as: */
     struct buffer name;

@@ -10,9 +10,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define NICENESS 10       /* requests that somebody waits for come first */
-#define MOST_TRIES 5      /* a job that ended its process that often is not begun again */
-#define RETRY_SECONDS 0.5 /* between attempts at telling the store what came of a job */
+#define NICENESS 10        /* requests that somebody waits for come first */
+#define MOST_ATTEMPTS 1000 /* a job that then still finds no memory fails */
+#define MOST_TRIES 5       /* a job that ended its process that often is not begun again */
+#define RETRY_SECONDS 0.5  /* between attempts at telling the store what came of a job */
 
 static bool goes_on(void *context)
 {
@@ -159,7 +160,8 @@ static void compute(struct worker *worker, struct job_claim *claim, struct job_o
     pool_leave(&worker->guest);
 }
 
-static void run_job(struct worker *worker, struct job_claim *claim)
+/* False where it is to be done later. */
+static bool run_job(struct worker *worker, struct job_claim *claim)
 {
     struct job_outcome outcome = {0};
     if (claim->tries > MOST_TRIES) {
@@ -171,19 +173,38 @@ static void run_job(struct worker *worker, struct job_claim *claim)
     } else {
         compute(worker, claim, &outcome);
     }
-    if (outcome.stopped && atomic_load(&worker->jobs->stopping)) {
+    bool postponed = outcome.postponed && claim->attempt < MOST_ATTEMPTS;
+    if (postponed || (outcome.stopped && atomic_load(&worker->jobs->stopping))) {
         give_back(worker, claim);
     } else if (!outcome.stopped) {
         finish(worker, claim, &outcome);
     }
     job_outcome_free(&outcome);
+    return !postponed;
+}
+
+/* Does what was claimed, where there is memory for it. */
+static bool do_claimed(struct worker *worker, struct job_claim *claim)
+{
+    struct service *service = worker->jobs->service;
+    int64_t bytes = (int64_t)claim->body.length;
+    if (!budget_reserve(&service->memory, bytes)) {
+        give_back(worker, claim);
+        return false;
+    }
+    jobs_wake(worker->jobs); /* where there was one, there may be two */
+    begin(worker, claim);
+    bool done = run_job(worker, claim);
+    end(worker);
+    budget_release(&service->memory, bytes);
+    return done;
 }
 
 /* Takes a job and does it; false where there is none to do now. */
 static bool do_one(struct worker *worker)
 {
     struct jobs *jobs = worker->jobs;
-    struct service *service = jobs->service;
+    const struct service *service = jobs->service;
     struct job_claim claim;
     struct stability_error error = {0};
     bool found;
@@ -192,19 +213,12 @@ static bool do_one(struct worker *worker)
     if (!pool_await(&guest)) { /* what others may have time for is left to them */
         return false;
     }
-    if (store_claim_job(service->store, jobs->owner, service->config->job_lease, &claim, &found, &error) &&
-        found) {
-        int64_t bytes = (int64_t)claim.body.length;
-        begin(worker, &claim);
-        done = budget_reserve(&service->memory, bytes);
-        if (done) {
-            jobs_wake(jobs); /* where there was one, there may be two */
-            run_job(worker, &claim);
-            budget_release(&service->memory, bytes);
-        } else {
-            give_back(worker, &claim);
-        }
-        end(worker);
+    bool claimed =
+        store_claim_job(service->store, jobs->owner, service->config->job_lease, &claim, &found, &error);
+    if (claimed && found) {
+        done = do_claimed(worker, &claim);
+    } else if (found) { /* there was no memory to read it */
+        give_back(worker, &claim);
     }
     job_claim_free(&claim);
     return done;

@@ -11,6 +11,7 @@ static void fail(struct job_outcome *outcome, const struct stability_error *erro
                  const struct input_position *position)
 {
     outcome->status = stability_code_status(error->code);
+    outcome->postponed = error->code == STABILITY_ERROR_OUT_OF_MEMORY;
     problem_write(error, position, NULL, &outcome->result);
 }
 

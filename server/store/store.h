@@ -110,7 +110,8 @@ struct job_claim {
 };
 
 /* Takes the oldest job that is queued, or whose owner's lease has run out, for `lease` seconds. The claim is
- * released by job_claim_free, whatever is returned. */
+ * released by job_claim_free, whatever is returned. Where OUT_OF_MEMORY is told of a job that was *found, the
+ * store has it as taken. */
 bool store_claim_job(struct store *store, const char *owner, double lease, struct job_claim *claim,
                      bool *found, struct stability_error *error);
 void job_claim_free(struct job_claim *claim);

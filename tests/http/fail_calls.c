@@ -1,7 +1,8 @@
 /* Preloaded into the server by test_failures.py: makes single calls fail.
  *
  * FAIL_CALLS names a file of int64_t, one for each kind below; where one is n > 0, it is counted down by
- * every call of its kind, and the call that takes it to 0 fails. */
+ * every call of its kind, and the call that takes it to 0 fails. The disk is full while its number is not 0.
+ */
 #define _GNU_SOURCE
 
 #include <dlfcn.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum kind { KIND_MEMORY, KIND_GROWTH, KIND_THREAD, KIND_WRITE, KIND_COUNT };
+enum kind { KIND_MEMORY, KIND_GROWTH, KIND_THREAD, KIND_WRITE, KIND_DISK, KIND_COUNT };
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -97,4 +98,18 @@ ssize_t write(int file, const void *bytes, size_t count)
         return -1;
     }
     return real(file, bytes, count);
+}
+
+/* What a database writes with. */
+ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset)
+{
+    static ssize_t (*real)(int, const void *, size_t, off64_t);
+    if (real == NULL) {
+        *(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
+    }
+    if (counters != NULL && counters[KIND_DISK] != 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(file, bytes, count, offset);
 }

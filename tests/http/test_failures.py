@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 
-from support import Server, model, request, run_tests
+from jobs import ENDED, submit, wait_for
+from support import Server, assert_problem, model, request, run_tests, slow_model, wait_until
 
-KINDS = ["memory", "growth", "thread", "write"]
+KINDS = ["memory", "growth", "thread", "write", "disk"]
 MOST_CALLS = 5000
 
 
@@ -58,6 +59,9 @@ def requests():
     yield "gradcheck", request("POST", "/v1/gradcheck", body)
     yield "layers", request("GET", "/v1/layers")
     yield "metrics", request("GET", "/metrics")
+    yield "save", request("POST", "/v1/diagnose?save=x", body)
+    yield "reports", request("GET", "/v1/reports")
+    yield "nobody's", request("DELETE", "/v1/reports/" + 32 * "0")
     yield "openapi", request("GET", "/openapi.json")
     yield "broken", request("POST", "/v1/diagnose", b'{"model": [')
     yield "nowhere", request("GET", "/nowhere?x=y")
@@ -108,6 +112,62 @@ def test_write():
 
 def test_threads():
     fail_each_call("thread", 1)
+
+
+def test_jobs():
+    """A job whose work meets the failure is done again, or says what failed; no job is lost."""
+    if not can_preload():
+        return
+    with Faults() as faults, Server("--threads", "1", "--job-lease", "0.5", environment=faults.environment) as server:
+        for kind, step in ("memory", 71), ("growth", 3), ("thread", 1), ("write", 1):
+            for number in range(1, MOST_CALLS, step):
+                faults.set(kind, number)
+                response = exchange(server, request("POST", "/v1/diagnose?save=x", model(), Prefer="respond-async"))
+                job = response.headers["location"] if response is not None and response.status == 202 else None
+                assert response is None or response.status in (202, 500, 503), (kind, number, response)
+                if job is not None:
+                    wait_until(lambda: ended(server, job))
+                unmet = faults.get(kind) > 0
+                faults.set(kind, 0)
+                if job is not None:
+                    view = wait_for(server, job)
+                    assert view["state"] == "succeeded" or view["status"] in (500, 503), (kind, number, view)
+                if unmet:
+                    break
+        assert wait_for(server, submit(server))["state"] == "succeeded"
+        assert b"stabilityd_memory_reserved_bytes 0\n" in server.exchange(request("GET", "/metrics")).body
+
+
+def ended(server, job):
+    response = exchange(server, request("GET", job))
+    return response is not None and response.status == 200 and response.json()["state"] in ENDED
+
+
+def test_a_full_disk():
+    """What must be kept is refused while the disk is full, what is kept can be read; then all is as before."""
+    if not can_preload():
+        return
+    with Faults() as faults, tempfile.TemporaryDirectory() as directory, \
+            Server("--store", f"sqlite:{directory}/store.db", environment=faults.environment) as server:
+        report = server.request("POST", "/v1/diagnose?save=x", model()).headers["location"]
+        running = submit(server, slow_model(), "/v1/diagnose?save=y")
+        wait_for(server, running, "running", *ENDED)
+        faults.set("disk", 1)
+        for headers, target in ({}, "?save=z"), ({"Prefer": "respond-async"}, ""):
+            response = server.request("POST", "/v1/diagnose" + target, model(), **headers)
+            assert_problem(response, 503, "store-full", "no room")
+            assert "location" not in response.headers, response
+        assert server.request("POST", "/v1/diagnose", model()).status == 200
+        baseline = report.rpartition("/")[2]
+        assert server.request("POST", "/v1/diagnose?baseline=" + baseline, model()).status == 200
+        assert server.request("GET", report).status == 200
+        assert_problem(server.request("DELETE", report), 503, "store-full")
+        assert server.request("GET", "/livez").status == 200
+        faults.set("disk", 0)
+        view = wait_for(server, running)
+        assert view["state"] == "succeeded" or view["error"]["code"] == "store-full", view
+        assert server.request("DELETE", report).status == 204
+        assert wait_for(server, submit(server))["state"] == "succeeded"
 
 
 def test_start():
