@@ -7,7 +7,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's python3-torch
 
 
 def has(python, module):
-    return subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
+    return os.path.exists(python) and subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode == 0
 
 
 def with_pytorch(otherwise, *modules):
@@ -16,7 +16,7 @@ def with_pytorch(otherwise, *modules):
     modules = ("torch", *modules)
     if all(has(sys.executable, module) for module in modules):
         return True
-    if sys.executable != SYSTEM_PYTHON and os.path.exists(SYSTEM_PYTHON) and all(has(SYSTEM_PYTHON, module) for module in modules):
+    if sys.executable != SYSTEM_PYTHON and all(has(SYSTEM_PYTHON, module) for module in modules):
         os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])
     if otherwise is None:
         return False

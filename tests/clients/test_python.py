@@ -23,8 +23,7 @@ with_pytorch(None)
 
 from support import Server, run_tests  # noqa: E402
 
-from stabilityd.connection import Connection, ServiceError  # noqa: E402
-from stabilityd.report import Report, StabilityError  # noqa: E402
+from stabilityd import Connection, Report, ServiceError, StabilityError  # noqa: E402
 from stabilityd.tensors import to_safetensors  # noqa: E402
 
 try:

@@ -6,10 +6,10 @@
     report.raise_if("error")
 """
 
-from .api import diagnose, gradcheck
-from .connection import Connection, ServiceError
-from .report import GradcheckReport, Report, StabilityError
-from .trace import TraceError, trace
+from .api import diagnose, gradcheck, trace
+from .connection import Connection
+from .errors import ServiceError, StabilityError, TraceError
+from .report import GradcheckReport, Report
 
 __all__ = [
     "Connection",

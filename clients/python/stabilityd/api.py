@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Mapping, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Union
 
 from .connection import Connection
 from .report import GradcheckReport, Report
 from .tensors import to_json, to_safetensors
-from .trace import Trace, trace
+
+if TYPE_CHECKING:
+    from .tracing import Trace
 
 Options = Mapping[str, Any]
 
@@ -17,6 +19,15 @@ def _request(traced: Trace, options: Options) -> dict[str, Any]:
     data = {name: to_json(tensor) for name, tensor in traced.inputs.items()}
     data["target"] = to_json(traced.target)
     return {"model": traced.model, "data": data, "options": dict(options)}
+
+
+def trace(model: Any, x: Any, y: Any, loss_fn: Any, connection: Optional[Connection] = None, *, name: Optional[str] = None) -> Trace:
+    """Traces `model` on the batch `x` (a tensor, a tuple of the model's inputs, or a dictionary of its keyword arguments) and
+    `loss_fn` on its output and `y`. Raises TraceError, which names everything that has no counterpart among the service's layers,
+    and where it is called."""
+    from . import tracing  # the only part that needs PyTorch
+
+    return tracing.trace(model, x, y, loss_fn, connection or Connection(), name=name)
 
 
 def _precision(model: Any) -> str:

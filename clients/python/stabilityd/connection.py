@@ -9,20 +9,12 @@ import secrets
 from typing import Any, Mapping, Optional
 from urllib.parse import urlencode, urlsplit
 
+from .errors import ServiceError
+
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 
-class ServiceError(Exception):
-    """The service refused a request: `status`, and the members of its problem document."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.problem = dict(problem)
-        where = f" (at {problem['pointer']})" if problem.get("pointer") else ""
-        super().__init__(f"{problem.get('detail') or problem.get('title') or 'no answer'}{where}")
-
-
-def _multipart(parts: Mapping[str, tuple[str, bytes]]) -> tuple[str, bytes]:
+def multipart(parts: Mapping[str, tuple[str, bytes]]) -> tuple[str, bytes]:
     """A multipart/form-data body of parts, each a media type and its bytes."""
     boundary = secrets.token_hex(16)
     body = bytearray()
@@ -108,7 +100,7 @@ class Connection:
         self, path: str, request: Mapping[str, Any], weights: bytes, **query: Optional[str]
     ) -> tuple[Mapping[str, str], bytes]:
         """Posts a request and its weights, a safetensors file."""
-        media_type, body = _multipart(
+        media_type, body = multipart(
             {
                 "request": ("application/json", json.dumps(request, separators=(",", ":")).encode()),
                 "weights": ("application/octet-stream", weights),

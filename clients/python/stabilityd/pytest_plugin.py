@@ -14,6 +14,7 @@ from typing import Any, Iterator
 import pytest
 
 from . import report
+from .errors import StabilityError
 
 
 def pytest_addoption(parser: Any) -> None:
@@ -51,6 +52,6 @@ def _judge(reports: list[Any], severity: str) -> None:
         for made in reports:
             made.raise_if(severity) if isinstance(made, report.Report) else made.raise_if_wrong()
         return
-    except report.StabilityError as error:
+    except StabilityError as error:
         failure = str(error)
     pytest.fail(failure, pytrace=False)

@@ -7,12 +7,9 @@ from typing import Any, Callable, Container, Mapping, Optional, Sequence
 import torch
 from torch import nn
 
+from .errors import TraceError
 from .place import frames, place_of
 from .tensors import to_json
-
-
-class TraceError(Exception):
-    """A model has something that the service has no layer for; the message names all of it, and where it is."""
 
 
 class Recorder:

@@ -5,15 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
 
+from .errors import StabilityError
+
 _SEVERITIES = ("info", "warning", "error")
-
-
-class StabilityError(AssertionError):
-    """A report, `report`, is worse than was allowed."""
-
-    def __init__(self, message: str, report: "_Rendered") -> None:
-        super().__init__(message)
-        self.report = report
 
 
 _collectors: list[list["_Rendered"]] = []

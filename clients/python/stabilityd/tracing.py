@@ -18,10 +18,11 @@ from torch import nn
 from torch.jit._script import ScriptModule
 
 from .connection import Connection
-from .recorder import Recorder, TraceError
+from .errors import TraceError
+from .recorder import Recorder
 from .watch import Watch
 
-__all__ = ["Trace", "TraceError", "trace"]
+__all__ = ["Trace", "trace"]
 
 
 @dataclass
@@ -106,9 +107,7 @@ def _in_dtype(value: Any, dtype: Optional[torch.dtype]) -> Any:
 
 
 def trace(model: nn.Module, x: Any, y: Any, loss_fn: Callable[..., Any], connection: Connection, *, name: Optional[str] = None) -> Trace:
-    """Traces `model` on the batch `x` (a tensor, a tuple of the model's inputs, or a dictionary of its keyword arguments) and
-    `loss_fn` on its output and `y`. Raises TraceError, which names everything that has no counterpart among the service's layers,
-    and where it is called."""
+    """See stabilityd.trace."""
     model = getattr(model, "_orig_mod", model)  # of torch.compile
     if isinstance(model, ScriptModule):
         raise TraceError("a TorchScript module can't be looked into: give the torch.nn.Module that it was made from")
