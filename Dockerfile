@@ -8,7 +8,7 @@ WORKDIR /source
 COPY . .
 RUN cmake --preset release -DBUILD_TESTING=OFF \
     && cmake --build --preset release --target stabilityd \
-    && strip build/release/stabilityd
+    && cmake --install build/release --strip --prefix /installed
 
 FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="stabilityd" \
@@ -19,7 +19,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends libmicrohttpd12 libgnutls30 libjansson4 libopenblas0-pthread zlib1g libzstd1 libsqlite3-0 libpq5 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* \
         /usr/share/doc/* /usr/share/lintian/*
-COPY --from=build /source/build/release/stabilityd /usr/local/bin/stabilityd
+# With its man page: /usr/local/share/man is not left out of the image, as /usr/share/man is.
+COPY --from=build /installed /usr/local
 # Inside a container, who may reach the port is decided where it is published.
 ENV STABILITYD_BIND=0.0.0.0 STABILITYD_INSECURE=true
 USER 65532:65532

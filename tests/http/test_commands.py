@@ -328,9 +328,20 @@ def test_man_page():
     for command in "serve", "check", "healthcheck":
         for option in re.findall(r"^  --([a-z-]+)", run(command, "--help").stdout.decode(), re.M):
             assert f".It Fl -{option}" in text, option
+    assert not re.search(r"^\.Pq .*[^)]$\n[^.].*\)", text, re.M), "a parenthesis that closes too early"
     if shutil.which("mandoc"):
         result = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, check=False)
         assert result.returncode == 0, result.stdout
+
+
+def test_installation():
+    with tempfile.TemporaryDirectory() as directory:
+        result = subprocess.run(["cmake", "--install", Path(sys.argv[1]).parent, "--prefix", directory], capture_output=True, check=False)
+        assert result.returncode == 0, result
+        program = Path(directory, "bin/stabilityd")
+        assert subprocess.run([program, "version"], capture_output=True, check=True).stdout == run("version").stdout
+        assert Path(directory, "share/man/man1/stabilityd.1").is_file()
+        assert Path(directory, "share/bash-completion/completions/stabilityd").read_bytes() == run("completion", "bash").stdout
 
 
 run_tests(globals())
