@@ -25,6 +25,8 @@ static double solve_between(const struct signal_map *map, struct bracket b)
         q = (b.low * b.growth_high - b.high * b.growth_low) / (b.growth_high - b.growth_low);
         q = q > b.low && q < b.high ? q : b.low + (b.high - b.low) / 2;
         double grows = growth(map, q);
+        if (fabs(grows) <= 0x1p-51 * q) /* it is rounded to that */
+            return q;
         if (grows > 0) {
             b.growth_high *= stays > 0 ? 0.5 : 1;
             b.low = q, b.growth_low = grows, stays = 1;

@@ -19,7 +19,9 @@ typedef uint16_t code;
 enum { FRACTION_BITS = 52, CODE_BITS = 16, NON_FINITE = 0x7FF, BIAS = 1023 };
 #endif
 
-#ifdef __AVX2__
+#if defined __AVX512BW__
+enum { VECTOR_BYTES = 64 };
+#elif defined __AVX2__
 enum { VECTOR_BYTES = 32 };
 #else
 enum { VECTOR_BYTES = 16 };
@@ -27,13 +29,18 @@ enum { VECTOR_BYTES = 16 };
 
 enum {
     LANES = VECTOR_BYTES / sizeof(code),
-    BLOCK = 4064 * sizeof(float) /
-            sizeof(real) /* elements; 254 vectors of codes, which a lane of 8 bits can count */
+    /* Elements; 252 vectors of codes at most, which a lane of 8 bits can count. Quarters of it do not start
+     * at the same place of a page, so that they don't push each other out of the cache. */
+    BLOCK = 4032 * sizeof(float) / sizeof(real)
 };
 
 struct block {
     const real *elements;
-    size_t count;            /* at most BLOCK */
+    size_t count;      /* at most BLOCK */
+    size_t replaced;   /* of these are `stand_in` in the place of what is not finite */
+    real stand_in;     /* a finite number that is not beyond all others' extremes */
+    const char *ahead; /* what is read next: each pass brings a part of it nearer */
+    const char *ahead_end;
     pattern greatest_signed; /* the elements' bits, compared as signed and as unsigned integers */
     pattern greatest_unsigned;
     code greatest; /* of all codes */
@@ -41,11 +48,11 @@ struct block {
     _Alignas(VECTOR_BYTES) pattern words[BLOCK / 4];
 };
 
-/* Fills in all but elements and count. */
+/* Fills in what follows from elements and count. */
 void VARIANT(block_encode)(struct block *block);
 
-/* Adds to the exponents and to the counts of zeros and subnormals; returns how many zeros. All elements are
- * finite. */
-int64_t VARIANT(block_count_exponents)(const struct block *block, struct stability_statistics *statistics);
+/* Adds to the exponents and to the counts of zeros and subnormals; all elements are finite, stand-ins do not
+ * count. Returns whether any element is 0. */
+bool VARIANT(block_count_exponents)(struct block *block, struct stability_statistics *statistics);
 
 #endif

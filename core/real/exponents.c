@@ -92,7 +92,7 @@ static int64_t sum_of_lanes(codes lanes)
 }
 
 /* How many codes are equal to first, first + 1, first + 2, first + 3. */
-static void count_codes(const struct block *block, code first, int64_t counts[4])
+static void count_codes(const struct block *block, code first, const char *ahead, int64_t counts[4])
 {
     const codes *vectors = (const codes *)block->words;
     const codes zero = {0};
@@ -100,6 +100,7 @@ static void count_codes(const struct block *block, code first, int64_t counts[4]
     codes equal0 = zero, equal1 = zero, equal2 = zero, equal3 = zero;
     size_t count = vector_count(block);
     for (size_t i = 0; i < count; i++) {
+        __builtin_prefetch(ahead + 64 * i);
         equal0 -= (codes)(vectors[i] == wanted0);
         equal1 -= (codes)(vectors[i] == wanted1);
         equal2 -= (codes)(vectors[i] == wanted2);
@@ -111,44 +112,70 @@ static void count_codes(const struct block *block, code first, int64_t counts[4]
     counts[3] = sum_of_lanes(equal3);
 }
 
-static int64_t *bin_of(struct stability_statistics *statistics, int exponent)
+static int bin_of(int exponent)
 {
-    int bin = exponent - STABILITY_EXPONENT_MIN;
-    bin = bin < 0 ? 0 : bin;
-    return &statistics->exponents[bin < STABILITY_EXPONENT_COUNT ? bin : STABILITY_EXPONENT_COUNT - 1];
+    int greatest = exponent < STABILITY_EXPONENT_MAX ? exponent : STABILITY_EXPONENT_MAX;
+    return greatest > STABILITY_EXPONENT_MIN ? greatest : STABILITY_EXPONENT_MIN;
+}
+
+static void add_count(struct stability_statistics *statistics, int exponent, int64_t count)
+{
+    statistics->exponents[bin_of(exponent) - STABILITY_EXPONENT_MIN] += count;
+}
+
+static void widen_range(struct stability_statistics *statistics, int least, int greatest)
+{
+    least = bin_of(least);
+    greatest = bin_of(greatest);
+    statistics->least_exponent = least < statistics->least_exponent ? least : statistics->least_exponent;
+    statistics->greatest_exponent =
+        greatest > statistics->greatest_exponent ? greatest : statistics->greatest_exponent;
 }
 
 /* These return how many elements they counted: all those whose code is not 0. */
-static int64_t count_by_comparing(const struct block *block, code least,
-                                  struct stability_statistics *statistics)
+static int64_t count_by_comparing(struct block *block, code least, struct stability_statistics *statistics)
 {
     int64_t counts[4], sum = 0;
     for (int first = least; first <= block->greatest; first += 4) {
-        count_codes(block, (code)first, counts);
+        count_codes(block, (code)first, block->ahead, counts);
+        block->ahead += block->ahead < block->ahead_end ? 64 * vector_count(block) : 0;
         for (int c = first; c < first + 4 && c <= block->greatest; c++) {
-            *bin_of(statistics, c - BIAS) += counts[c - first];
+            add_count(statistics, c - BIAS, counts[c - first]);
             sum += counts[c - first];
         }
     }
     return sum;
 }
 
-/* Four tables, so that equal neighbours need not wait for each other. */
-static int64_t count_by_table(const struct block *block, code least, struct stability_statistics *statistics)
+/* As many tables as there are codes in a word, so that equal neighbours need not wait for each other. */
+static int64_t count_by_table(struct block *block, code least, struct stability_statistics *statistics)
 {
-    uint16_t tables[4][NON_FINITE];
+    enum { TABLES = sizeof(uint64_t) / sizeof(code) };
+    uint16_t tables[TABLES][NON_FINITE + 1];
+    size_t range = (size_t)(block->greatest - least) + 1;
     const code *codes = (const code *)block->words;
-    for (int t = 0; t < 4; t++) {
-        memset(tables[t] + least, 0, (size_t)(block->greatest - least + 1) * sizeof **tables);
+    for (int t = 0; t < TABLES; t++) {
         tables[t][0] = 0;
+        memset(tables[t] + least, 0, range * sizeof **tables);
     }
-    for (size_t i = 0; i < block->count; i++)
-        tables[i % 4][codes[i]]++;
+    size_t i = 0;
+    for (; i + TABLES <= block->count; i += TABLES) {
+        uint64_t word;
+        memcpy(&word, codes + i, sizeof word);
+        __builtin_prefetch(block->ahead + i * sizeof(real));
+        for (int t = 0; t < TABLES; t++)
+            tables[t][word >> t * CODE_BITS & NON_FINITE]++;
+    }
+    for (; i < block->count; i++)
+        tables[0][codes[i]]++;
+    block->ahead = block->ahead_end;
+    for (int t = 1; t < TABLES; t++)
+        for (size_t c = least; c < least + range; c++)
+            tables[0][c] = (uint16_t)(tables[0][c] + tables[t][c]);
     int64_t sum = 0;
     for (int c = least; c <= block->greatest; c++) {
-        int64_t count = tables[0][c] + tables[1][c] + tables[2][c] + tables[3][c];
-        *bin_of(statistics, c - BIAS) += count;
-        sum += count;
+        add_count(statistics, c - BIAS, tables[0][c]);
+        sum += tables[0][c];
     }
     return sum;
 }
@@ -165,16 +192,17 @@ static code least_code(const struct block *block)
     return least == NON_FINITE ? NON_FINITE : (code)(least + 1);
 }
 
-static int64_t count_normal(const struct block *block, struct stability_statistics *statistics)
+static int64_t count_normal(struct block *block, struct stability_statistics *statistics)
 {
-    /* Comparing is cheaper where its steps, vectors compared and lanes added, are less than TABLE_STEPS an
-     * element. */
-    enum { TABLE_STEPS = 8, LANE_STEPS = 12 };
+    /* Comparing is cheaper where its steps, vectors compared and lanes added, are less than those of tables.
+     */
+    enum { LANE_STEPS = 12, TABLE_STEPS = 512 };
     if (block->greatest == 0)
         return 0;
     code least = least_code(block);
+    widen_range(statistics, least - BIAS, block->greatest - BIAS);
     size_t range = (size_t)(block->greatest - least + 1);
-    bool compare = range * (vector_count(block) + LANE_STEPS) < TABLE_STEPS * block->count;
+    bool compare = range * (vector_count(block) + LANE_STEPS) < block->count + TABLE_STEPS;
     return (compare ? count_by_comparing : count_by_table)(block, least, statistics);
 }
 
@@ -186,16 +214,39 @@ static int64_t count_zeros(const struct block *block)
     return (int64_t)zeros;
 }
 
-int64_t VARIANT(block_count_exponents)(const struct block *block, struct stability_statistics *statistics)
+static void count_zeros_and_subnormals(const struct block *block, int64_t count,
+                                       struct stability_statistics *statistics)
 {
-    int64_t others = (int64_t)block->count - count_normal(block, statistics);
-    if (others == 0)
-        return 0;
     int64_t zeros = count_zeros(block);
     statistics->zero_count += zeros;
-    statistics->subnormal_count += others - zeros;
-    for (size_t i = 0; others > zeros && i < block->count; i++)
-        if (block->elements[i] != 0 && fabs(block->elements[i]) < REAL_MIN)
-            ++*bin_of(statistics, ilogb(block->elements[i]));
-    return zeros;
+    statistics->subnormal_count += count - zeros;
+    for (size_t i = 0; count > zeros && i < block->count; i++) {
+        if (block->elements[i] == 0 || fabs(block->elements[i]) >= REAL_MIN)
+            continue;
+        int exponent = ilogb(block->elements[i]);
+        add_count(statistics, exponent, 1);
+        widen_range(statistics, exponent, exponent);
+    }
+}
+
+static void discount_stand_ins(const struct block *block, struct stability_statistics *statistics)
+{
+    int64_t count = (int64_t)block->replaced;
+    statistics->zero_count -= block->stand_in == 0 ? count : 0;
+    if (block->stand_in == 0)
+        return;
+    statistics->subnormal_count -= fabs(block->stand_in) < REAL_MIN ? count : 0;
+    add_count(statistics, ilogb(block->stand_in), -count);
+}
+
+bool VARIANT(block_count_exponents)(struct block *block, struct stability_statistics *statistics)
+{
+    int64_t zeros_before = statistics->zero_count;
+    int64_t others = (int64_t)block->count - count_normal(block, statistics);
+    if (others > 0)
+        count_zeros_and_subnormals(block, others, statistics);
+    bool has_zeros = statistics->zero_count > zeros_before;
+    if (block->replaced > 0)
+        discount_stand_ins(block, statistics);
+    return has_zeros;
 }

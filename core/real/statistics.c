@@ -75,7 +75,9 @@ static int block_scale(const struct block *block)
 
 static doubles load_doubles(const real *elements)
 {
-#if REAL_BITS == 32 && defined __AVX2__
+#if REAL_BITS == 32 && defined __AVX512F__
+    return (doubles)_mm512_cvtps_pd(_mm256_loadu_ps(elements));
+#elif REAL_BITS == 32 && defined __AVX2__
     return (doubles)_mm256_cvtps_pd(_mm_loadu_ps(elements));
 #else
     doubles values = {0};
@@ -94,17 +96,9 @@ static double sum_of_doubles(const doubles parts[4])
     return sum;
 }
 
-/* As many bytes as a step of block_sums reads. */
-static void prefetch(const char *bytes)
-{
-    for (size_t i = 0; i < 4 * DOUBLES * sizeof(real); i += 64)
-        __builtin_prefetch(bytes + i);
-}
-
 /* Squares are taken about the mean of what came before, or the first element: what is subtracted from them
- * for that is no greater than what the merge adds, so no digits are lost. Meanwhile the block `ahead` comes
- * nearer. */
-static struct sums block_sums(const struct block *block, const struct sums *before, const char *ahead)
+ * for that is no greater than what the merge adds, so no digits are lost. */
+static struct sums block_sums(const struct block *block, const struct sums *before)
 {
     int scale = block_scale(block);
     double factor = scale ? ldexp(1.0, -scale) : 1.0;
@@ -112,8 +106,13 @@ static struct sums block_sums(const struct block *block, const struct sums *befo
     double centre = same ? before->origin + before->mean : (double)block->elements[0] * factor;
     doubles sums[4] = {0}, squares[4] = {0};
     size_t i = 0;
+    const char *ahead = block->ahead;
     for (; i + 4 * DOUBLES <= block->count; i += 4 * DOUBLES) {
-        prefetch(ahead + i * sizeof(real));
+        if (ahead < block->ahead_end) {
+            for (size_t k = 0; k < 4 * DOUBLES * sizeof(real); k += 64)
+                __builtin_prefetch(ahead + k);
+            ahead += 4 * DOUBLES * sizeof(real);
+        }
         for (size_t k = 0; k < 4; k++) {
             doubles deviations = load_doubles(block->elements + i + k * DOUBLES) * factor - centre;
             sums[k] += deviations;
@@ -126,7 +125,12 @@ static struct sums block_sums(const struct block *block, const struct sums *befo
         sum += deviation;
         square += deviation * deviation;
     }
-    double count = (double)block->count;
+    double count = (double)(block->count - block->replaced);
+    if (block->replaced > 0) {
+        double deviation = (double)block->stand_in * factor - centre;
+        sum -= (double)block->replaced * deviation;
+        square -= (double)block->replaced * deviation * deviation;
+    }
     double centred = square - sum * (sum / count);
     double origin = same ? before->origin : centre + sum / count;
     return (struct sums){count, origin, centre - origin + sum / count, centred > 0.0 ? centred : 0.0, scale};
@@ -159,45 +163,67 @@ static void merge_sums(struct sums *total, struct sums part)
     total->count = count;
 }
 
-/* Copies the finite elements and counts the others. */
-static size_t copy_finite(const struct block *block, real *finite, struct totals *totals,
-                          struct stability_statistics *statistics)
+/* A finite number between the extremes, which changes sums about the mean least; where none is known yet, the
+ * block's first one, or 0. */
+static real choose_stand_in(const struct block *block, const struct sums *before)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < block->count; i++) {
-        real x = block->elements[i];
-        finite[count] = x;
-        count += (size_t)isfinite(x);
-        statistics->nan_count += isnan(x);
-        totals->positive_infinities += x > REAL_MAX;
-        totals->negative_infinities += x < -REAL_MAX;
-    }
-    return count;
+    if (before->count > 0)
+        return (real)ldexp(before->origin + before->mean, before->scale);
+    size_t i = 0;
+    while (i < block->count && !isfinite(block->elements[i]))
+        i++;
+    return i < block->count ? block->elements[i] : 0;
 }
 
-static void add_block(const real *elements, size_t count, const real *ahead, struct totals *totals,
-                      struct stability_statistics *statistics)
+/* Puts the stand-in, in a copy, in the place of what is not finite, and counts that. */
+static void replace_non_finite(struct block *block, real *finite, struct totals *totals,
+                               struct stability_statistics *statistics)
 {
-    struct block block;
-    real finite[BLOCK];
-    block.elements = elements;
-    block.count = count;
-    VARIANT(block_encode)(&block);
-    if (block.greatest == NON_FINITE) {
-        block.count = copy_finite(&block, finite, totals, statistics);
-        block.elements = finite;
-        VARIANT(block_encode)(&block);
+    const pattern infinity = bits_of((real)INFINITY), sign = (pattern)1 << (REAL_BITS - 1);
+    const pattern stand_in = bits_of(block->stand_in);
+    pattern nans = 0, positive = 0, negative = 0;
+    for (size_t i = 0; i < block->count; i++) {
+        pattern bits = bits_of(block->elements[i]), magnitude = bits & ~sign;
+        finite[i] = real_of(magnitude < infinity ? bits : stand_in);
+        nans += magnitude > infinity;
+        positive += bits == infinity;
+        negative += bits == (infinity | sign);
     }
-    if (block.count == 0)
-        return;
-    int64_t zeros = VARIANT(block_count_exponents)(&block, statistics);
-    add_extremes(&block, zeros > 0, totals);
-    merge_sums(&totals->sums, block_sums(&block, &totals->sums, (const char *)ahead));
+    block->elements = finite;
+    block->replaced = nans + positive + negative;
+    statistics->nan_count += (int64_t)nans;
+    totals->positive_infinities += (int64_t)positive;
+    totals->negative_infinities += (int64_t)negative;
+}
+
+static void add_block(struct block *block, struct totals *totals, struct stability_statistics *statistics)
+{
+    real finite[BLOCK];
+    VARIANT(block_encode)(block);
+    if (block->greatest == NON_FINITE) {
+        block->stand_in = choose_stand_in(block, &totals->sums);
+        replace_non_finite(block, finite, totals, statistics);
+        if (block->replaced == block->count)
+            return;
+        VARIANT(block_encode)(block);
+    }
+    bool has_zeros = VARIANT(block_count_exponents)(block, statistics);
+    add_extremes(block, has_zeros, totals);
+    merge_sums(&totals->sums, block_sums(block, &totals->sums));
 }
 
 static struct stability_moments empty_moments(int64_t count, double number)
 {
     return (struct stability_moments){count, number, number, number, number, number, number, number, number};
+}
+
+static void rescale_moments(struct stability_moments *moments, int scale)
+{
+    moments->mean = ldexp(moments->mean, scale);
+    moments->variance = ldexp(moments->variance, 2 * scale);
+    moments->std = ldexp(moments->std, scale);
+    moments->norm = ldexp(moments->norm, scale);
+    moments->rms = ldexp(moments->rms, scale);
 }
 
 static struct stability_moments finite_moments(const struct totals *totals)
@@ -212,17 +238,20 @@ static struct stability_moments finite_moments(const struct totals *totals)
     double variance = sums->squares / sums->count;
     double mean_square = variance + mean * mean;
     double min = (double)totals->min + 0.0, max = (double)totals->max + 0.0; /* -0 becomes 0 */
-    return (struct stability_moments){
+    struct stability_moments moments = {
         .count = (int64_t)sums->count,
-        .mean = ldexp(mean, sums->scale),
-        .variance = ldexp(variance, 2 * sums->scale),
-        .std = ldexp(sqrt(variance), sums->scale),
+        .mean = mean,
+        .variance = variance,
+        .std = sqrt(variance),
         .min = min,
         .max = max,
         .abs_max = -min > max ? -min : max,
-        .norm = ldexp(sqrt(mean_square * sums->count), sums->scale),
-        .rms = ldexp(sqrt(mean_square), sums->scale),
+        .norm = sqrt(mean_square * sums->count),
+        .rms = sqrt(mean_square),
     };
+    if (sums->scale != 0)
+        rescale_moments(&moments, sums->scale);
+    return moments;
 }
 
 /* What the arithmetic over all elements gives where some are not finite. */
@@ -254,15 +283,17 @@ static struct stability_moments all_moments(const struct totals *totals,
     };
 }
 
-static void find_exponents(struct stability_statistics *statistics)
+/* The bounds hold stand-ins too, which are not counted. */
+static void tighten_exponents(struct stability_statistics *statistics)
 {
-    int first = 0, last = STABILITY_EXPONENT_COUNT - 1;
-    while (first <= last && statistics->exponents[first] == 0)
-        first++;
-    while (last > first && statistics->exponents[last] == 0)
-        last--;
-    statistics->least_exponent = first + STABILITY_EXPONENT_MIN;
-    statistics->greatest_exponent = last + STABILITY_EXPONENT_MIN;
+    const int64_t *counts = statistics->exponents - STABILITY_EXPONENT_MIN;
+    int least = statistics->least_exponent, greatest = statistics->greatest_exponent;
+    while (least <= greatest && counts[least] == 0)
+        least++;
+    while (greatest >= least && counts[greatest] == 0)
+        greatest--;
+    statistics->least_exponent = least;
+    statistics->greatest_exponent = greatest;
 }
 
 statistics_function VARIANT(statistics);
@@ -271,15 +302,20 @@ void VARIANT(statistics)(const void *data, int64_t count, struct stability_stati
 {
     struct totals totals = {.min = (real)INFINITY, .max = -(real)INFINITY};
     memset(statistics, 0, sizeof *statistics);
+    statistics->least_exponent = STABILITY_EXPONENT_MAX;
+    statistics->greatest_exponent = STABILITY_EXPONENT_MIN;
+    struct block block;
     for (int64_t start = 0; start < count; start += BLOCK) {
-        const real *elements = (const real *)data + start;
         int64_t left = count - start;
-        int64_t length = left < BLOCK ? left : BLOCK;
-        add_block(elements, (size_t)length, left >= 2 * BLOCK ? elements + BLOCK : elements, &totals,
-                  statistics);
+        block.elements = (const real *)data + start;
+        block.count = (size_t)(left < BLOCK ? left : BLOCK);
+        block.replaced = 0;
+        block.ahead = (const char *)(block.elements + (left >= 2 * BLOCK ? BLOCK : 0));
+        block.ahead_end = block.ahead + block.count * sizeof(real);
+        add_block(&block, &totals, statistics);
     }
     statistics->inf_count = totals.positive_infinities + totals.negative_infinities;
-    find_exponents(statistics);
+    tighten_exponents(statistics);
     statistics->finite = finite_moments(&totals);
     statistics->all = all_moments(&totals, statistics, count);
 }

@@ -42,7 +42,7 @@ struct stability_statistics {
     int64_t inf_count;
     int64_t subnormal_count; /* in the tensor's own precision */
     int64_t exponents[STABILITY_EXPONENT_COUNT];
-    int least_exponent; /* of those that any element has; greater than the greatest where there is none */
+    int least_exponent; /* of those counted; greater than the greatest where there is none */
     int greatest_exponent;
     /* Finite elements that are beyond the greatest number of a format when they are rounded to it. */
     int64_t overflow_counts[STABILITY_FORMAT_COUNT];
