@@ -102,7 +102,10 @@ static void print_cases(const struct dialect *dialect, const char *subject)
         printf("%s%s%s ;;\n", dialect->after, commands[i].command == CONFIG_CHECK ? "; " : "",
                commands[i].command == CONFIG_CHECK ? dialect->files : "");
     }
-    printf("        'completion '*) %sbash zsh fish%s ;;\n    esac\n}\n", dialect->before, dialect->after);
+    printf("        'completion '*) %sbash zsh fish%s ;;\n        'help '*) %s", dialect->before,
+           dialect->after, dialect->before);
+    print_commands();
+    printf("%s ;;\n    esac\n}\n", dialect->after);
 }
 
 static void print_bash(void)

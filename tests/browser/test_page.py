@@ -107,6 +107,14 @@ def network(layers=1):
     }
 
 
+def slow():
+    """Seconds of work for a gradient check."""
+    request = network()
+    request["model"]["layers"] = [{"name": f"fc{i}", "type": "Linear", "in_features": 512, "out_features": 512} for i in range(8)]
+    request["data"] = {"input": {"random": "normal", "shape": [512, 512]}, "target": {"random": "normal", "shape": [512, 512]}}
+    return request
+
+
 def test_a_sick_network_is_cured():
     with Server() as server, Page(server) as page:
         page.example("Vanishing")
@@ -170,6 +178,11 @@ def test_files_are_taken():
         page.write(given)
         page.diagnose()
         assert page.run("return document.querySelectorAll('#content dd')[1].innerText") == loss
+
+        page.run(
+            "const data = new DataTransfer(); data.items.add(new File([arguments[0]], 'dropped.json'));"
+            "document.body.dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true, cancelable: true}))", json.dumps(network(2)))  # fmt: skip
+        page.until("return document.getElementById('text').value.includes('fc1')")
 
         pathlib.Path(directory, "model.pt").write_bytes(b"PK")
         page.type("#files", f"{directory}/model.pt")
@@ -257,6 +270,24 @@ def test_a_server_that_wants_a_token():
             assert "(429)" in page.problem() and "Try again in" in page.problem(), page.problem()
 
 
+def test_a_server_that_is_started_again():
+    """Its jobs go on, and so does the page."""
+    with tempfile.TemporaryDirectory() as directory:
+        options = ("--store", f"sqlite:{directory}/jobs.db", "--job-lease", "0.5")
+        with Server(*options) as server, Page(server) as page:
+            page.write(slow())
+            page.click("#gradcheck")
+            page.until("return document.getElementById('progress').value > 0")
+            server.process.kill()
+            server.process.wait()
+            page.until("return document.getElementById('stage').innerText === 'waiting for the server'")
+            with Server(*options, "--port", str(server.port)):
+                page.until("return document.getElementById('progress').value > 0")
+                page.click("#cancel")
+                page.until("return document.getElementById('work').hidden")
+                assert page.text("#said") == "Cancelled." and page.run("return document.getElementById('problem').hidden")
+
+
 def test_a_server_that_is_gone():
     with Server() as server, Page(server) as page:
         page.write(network())
@@ -334,10 +365,7 @@ def test_gradients_are_checked():
 
 def test_work_is_cancelled():
     with Server() as server, Page(server) as page:
-        request = network()
-        request["model"]["layers"] = [{"name": f"fc{i}", "type": "Linear", "in_features": 512, "out_features": 512} for i in range(8)]
-        request["data"] = {"input": {"random": "normal", "shape": [512, 512]}, "target": {"random": "normal", "shape": [512, 512]}}
-        page.write(request)
+        page.write(slow())
         page.click("#gradcheck")
         page.until("return !document.getElementById('cancel').hidden && document.getElementById('progress').value > 0")
         page.click("#cancel")
@@ -364,6 +392,8 @@ def test_reports_are_saved_and_linked():
         page.until("return document.querySelector('.verdict')")
         assert "small" in page.text("#content") and page.count(".graph g") == 2
         assert "Compared with the baseline" in page.text("#content"), "the baseline is forgotten"
+        page.run("location.hash = '#/reports/' + '0'.repeat(32)")
+        assert "(404)" in page.problem() and page.errors() != []
         page.write(network())
         page.diagnose()
         assert page.run("return location.hash") == "", "the address is that of another report"

@@ -305,7 +305,7 @@ def complete(line):
 def test_completion():
     commands = re.findall(r"^  (\w+) +\w", run("help").stdout.decode().split("Examples")[0], re.M)
     assert sorted(complete("stabilityd ")) == sorted(commands), commands
-    assert complete("stabilityd ch") == ["check"]
+    assert complete("stabilityd ch") == ["check"] and complete("stabilityd help ch") == ["check"]
     for command in "serve", "check", "healthcheck":
         options = re.findall(r"^  (--[a-z-]+)", run(command, "--help").stdout.decode(), re.M)
         assert complete(f"stabilityd {command} --") == options
