@@ -184,15 +184,16 @@ struct growing {
     struct growing *last; /* child */
 };
 
+/* Zeroed but for its kind and name. */
 static struct stability_result *add(struct analysis_context *context, struct stability_result *parent,
-                                    const char *name, const struct stability_result *value)
+                                    const char *name, enum stability_result_kind kind)
 {
     struct growing *added = arena_allocate(context->arena, sizeof(*added));
     if (!added) {
         context->failed = true;
         return NULL;
     }
-    added->result = *value;
+    added->result.kind = kind;
     added->result.name = name;
     struct growing *to = (struct growing *)parent;
     if (to && to->last)
@@ -207,28 +208,30 @@ static struct stability_result *add(struct analysis_context *context, struct sta
 struct stability_result *result_object(struct analysis_context *context, struct stability_result *parent,
                                        const char *name)
 {
-    return add(context, parent, name, &(const struct stability_result){.kind = STABILITY_RESULT_OBJECT});
+    return add(context, parent, name, STABILITY_RESULT_OBJECT);
 }
 
 struct stability_result *result_list(struct analysis_context *context, struct stability_result *parent,
                                      const char *name)
 {
-    return add(context, parent, name, &(const struct stability_result){.kind = STABILITY_RESULT_LIST});
+    return add(context, parent, name, STABILITY_RESULT_LIST);
 }
 
 void result_number(struct analysis_context *context, struct stability_result *parent, const char *name,
                    double number)
 {
-    struct stability_result value = {.kind = isnan(number) ? STABILITY_RESULT_NULL : STABILITY_RESULT_NUMBER,
-                                     .number = number};
-    add(context, parent, name, &value);
+    if (isnan(number))
+        add(context, parent, name, STABILITY_RESULT_NULL);
+    else
+        result_value(context, parent, name, number);
 }
 
 void result_value(struct analysis_context *context, struct stability_result *parent, const char *name,
                   double number)
 {
-    add(context, parent, name,
-        &(const struct stability_result){.kind = STABILITY_RESULT_NUMBER, .number = number});
+    struct stability_result *result = add(context, parent, name, STABILITY_RESULT_NUMBER);
+    if (result)
+        result->number = number;
 }
 
 void result_position(struct analysis_context *context, struct stability_result *parent, const char *name,
@@ -247,29 +250,32 @@ void result_position(struct analysis_context *context, struct stability_result *
 void result_measured(struct analysis_context *context, struct stability_result *parent, const char *name,
                      double number)
 {
-    add(context, parent, name,
-        &(const struct stability_result){.kind = STABILITY_RESULT_NUMBER, .number = number});
+    result_value(context, parent, name, number);
 }
 
 void result_integer(struct analysis_context *context, struct stability_result *parent, const char *name,
                     int64_t integer)
 {
-    add(context, parent, name,
-        &(const struct stability_result){.kind = STABILITY_RESULT_INTEGER, .integer = integer});
+    struct stability_result *result = add(context, parent, name, STABILITY_RESULT_INTEGER);
+    if (result)
+        result->integer = integer;
 }
 
 void result_boolean(struct analysis_context *context, struct stability_result *parent, const char *name,
                     bool boolean)
 {
-    add(context, parent, name,
-        &(const struct stability_result){.kind = STABILITY_RESULT_BOOLEAN, .boolean = boolean});
+    struct stability_result *result = add(context, parent, name, STABILITY_RESULT_BOOLEAN);
+    if (result)
+        result->boolean = boolean;
 }
 
 void result_text(struct analysis_context *context, struct stability_result *parent, const char *name,
                  const char *text)
 {
-    struct stability_result value = {.kind = text ? STABILITY_RESULT_TEXT : STABILITY_RESULT_NULL,
-                                     .text = text ? arena_string(context->arena, text) : NULL};
-    context->failed |= text && !value.text;
-    add(context, parent, name, &value);
+    struct stability_result *result =
+        add(context, parent, name, text ? STABILITY_RESULT_TEXT : STABILITY_RESULT_NULL);
+    if (!result || !text)
+        return;
+    result->text = arena_string(context->arena, text);
+    context->failed |= !result->text;
 }

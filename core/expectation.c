@@ -62,7 +62,7 @@ static void evaluate(const struct graph_node *node, double *x, int count, double
     const struct layer_ops *ops =
         kernels_for(STABILITY_PRECISION_FLOAT64)->layers[kernels_find_layer(node->ops->type.type)];
     double ones[POINTS];
-    for (int i = 0; i < count; i++)
+    for (int i = 0; derivative && i < count; i++)
         ones[i] = 1;
     const struct stability_shape shape = {1, {count}};
     const struct tensor input = {x, shape, count}, output = {value, shape, count};
@@ -80,28 +80,50 @@ static void evaluate(const struct graph_node *node, double *x, int count, double
         ops->backward(&pass);
 }
 
+/* In lanes, which need not wait for each other. */
+enum { LANES = 8 };
+_Static_assert(POINTS % LANES == 0, "lanes would differ in length");
+
+static double sum_of_lanes(const double lanes[LANES])
+{
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+static double weighted_sum(const struct gaussian *gaussian, const double *value)
+{
+    double lanes[LANES] = {0};
+    for (int i = 0; i < POINTS; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            lanes[lane] += gaussian->weights[i + lane] * value[i + lane];
+    return sum_of_lanes(lanes);
+}
+
+static double weighted_square_sum(const struct gaussian *gaussian, const double *value)
+{
+    double lanes[LANES] = {0};
+    for (int i = 0; i < POINTS; i += LANES)
+        for (int lane = 0; lane < LANES; lane++)
+            lanes[lane] += gaussian->weights[i + lane] * (value[i + lane] * value[i + lane]);
+    return sum_of_lanes(lanes);
+}
+
 /* Mean and square, and f' at the points where `derivative` is not NULL. */
 static struct expectation values_and_slopes(const struct gaussian *gaussian, const struct graph_node *node,
                                             double q, double *derivative)
 {
-    double x[POINTS], value[POINTS];
+    double x[POINTS], value[POINTS], scale = sqrt(q);
     for (int i = 0; i < POINTS; i++)
-        x[i] = sqrt(q) * gaussian->points[i];
+        x[i] = scale * gaussian->points[i];
     evaluate(node, x, POINTS, value, derivative);
-    struct expectation expectation = {0};
-    for (int i = 0; i < POINTS; i++) {
-        expectation.mean += gaussian->weights[i] * value[i];
-        expectation.square += gaussian->weights[i] * value[i] * value[i];
-    }
-    return expectation;
+    return (struct expectation){.mean = weighted_sum(gaussian, value),
+                                .square = weighted_square_sum(gaussian, value)};
 }
 
 struct expectation expectation_of(const struct gaussian *gaussian, const struct graph_node *node, double q)
 {
     double derivative[POINTS];
     struct expectation expectation = values_and_slopes(gaussian, node, q, derivative);
-    for (int i = 0; i < POINTS; i++)
-        expectation.derivative_square += gaussian->weights[i] * derivative[i] * derivative[i];
+    expectation.derivative_square = weighted_square_sum(gaussian, derivative);
     return expectation;
 }
 

@@ -82,6 +82,36 @@ static void derivatives(const struct layer_ops *ops, const struct layer_pass *pa
     ops->backward(&chunk);
 }
 
+/* As wide as a real, so that a vector compares and counts as many at once. */
+#if REAL_BITS == 32
+typedef uint32_t counter;
+#else
+typedef uint64_t counter;
+#endif
+
+/* How many magnitudes are below the threshold; of CHUNK at most, as below. */
+static int64_t count_below(const real *x, int64_t count, real threshold)
+{
+    counter below = 0;
+    for (int64_t i = 0; i < count; i++)
+        below += fabs(x[i]) < threshold;
+    return (int64_t)below;
+}
+
+static bool any_non_zero(const real *x, int64_t count)
+{
+    counter others = 0;
+    for (int64_t i = 0; i < count; i++)
+        others += x[i] != 0;
+    return others > 0;
+}
+
+static void mark_non_zero(const real *restrict x, int64_t count, bool *restrict marks)
+{
+    for (int64_t i = 0; i < count; i++)
+        marks[i] = x[i] != 0 ? true : marks[i];
+}
+
 /* Walks through the units of a tensor (outer, units, inner), element by element. */
 struct unit_walk {
     int64_t units;
@@ -96,14 +126,10 @@ static void mark_alive(struct unit_walk *w, const real *derivative, int64_t coun
         int64_t run = w->inner == 1 ? w->units - w->unit : w->left;
         run = run < count - i ? run : count - i;
         if (w->inner == 1) {
-            for (int64_t k = 0; k < run; k++)
-                alive[w->unit + k] |= derivative[i + k] != 0;
+            mark_non_zero(derivative + i, run, alive + w->unit);
             w->unit += run;
         } else {
-            bool any = false;
-            for (int64_t k = 0; k < run; k++)
-                any |= derivative[i + k] != 0;
-            alive[w->unit] |= any;
+            alive[w->unit] |= any_non_zero(derivative + i, run);
             w->left -= run;
             w->unit += w->left == 0;
             w->left = w->left == 0 ? w->inner : w->left;
@@ -123,8 +149,7 @@ int64_t VARIANT(activation_derivatives)(const struct layer_ops *ops, const struc
     for (int64_t start = 0; start < total; start += CHUNK) {
         int64_t count = total - start < CHUNK ? total - start : CHUNK;
         derivatives(ops, pass, start, count, derivative);
-        for (int64_t i = 0; i < count; i++)
-            below += fabs(derivative[i]) < (real)threshold;
+        below += count_below(derivative, count, (real)threshold);
         mark_alive(&walk, derivative, count, unit_alive);
     }
     return below;
