@@ -155,3 +155,10 @@ int64_t machine_memory(const char *root)
     }
     return available;
 }
+
+int64_t machine_resident(void)
+{
+    long long numbers[2];
+    bool known = read_numbers("/proc/self/statm", numbers) == 2;
+    return known ? (int64_t)numbers[1] * sysconf(_SC_PAGESIZE) : 0;
+}

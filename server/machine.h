@@ -12,4 +12,7 @@ int machine_threads(const char *root);
 /* Bytes of memory: the physical memory, or the control group's limit where that is less. */
 int64_t machine_memory(const char *root);
 
+/* Bytes of this process that are in memory; 0 where the system does not tell. */
+int64_t machine_resident(void);
+
 #endif

@@ -1,5 +1,7 @@
 #include "server/jobs/budget.h"
 
+#include "server/jobs/heap.h"
+
 bool budget_reserve(struct budget *budget, int64_t bytes)
 {
     int64_t reserved = atomic_load(&budget->reserved);
@@ -8,6 +10,7 @@ bool budget_reserve(struct budget *budget, int64_t bytes)
             return false;
         }
     } while (!atomic_compare_exchange_weak(&budget->reserved, &reserved, reserved + bytes));
+    heap_settle(bytes, reserved, budget->total);
     return true;
 }
 

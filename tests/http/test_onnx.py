@@ -207,6 +207,8 @@ REFUSED = [
      422, "unsupported-onnx", "relu.*'slope'"),
     ("an attribute of the wrong type", model([node("Flatten", ["x"], ["y"], "flat", attributes=[
         attribute("axis", [1])])]), 400, "bad-onnx", "'flat'.*'axis' must be an integer"),
+    ("an attribute without its tensor", model([node("Constant", [], ["c"], attributes=[field(1, "value") + field(20, 4)]),
+                                               node("Add", ["x", "c"], ["y"])]), 400, "bad-onnx", "'value' has no tensor"),
     ("shapes that do not fit", model([node("MatMul", ["x", "w"], ["y"], "dense")], [tensor("w", [3, 1], [1, 2, 3])]),
      422, "shape-mismatch", "node 'dense' .MatMul."),
     ("a tensor too large to compute", model([

@@ -57,6 +57,10 @@ static bool read_attribute(struct message_reader *reader, const struct protobuf_
     attribute->reals = attribute->type == ONNX_FLOATS ? list.items : NULL;
     attribute->integers = attribute->type == ONNX_INTS ? list.items : NULL;
     attribute->texts = attribute->type == ONNX_STRINGS ? list.items : NULL;
+    if (done && attribute->type == ONNX_TENSOR && attribute->tensor.data == NULL) {
+        return message_fail(reader, STABILITY_ERROR_ONNX, "the attribute '%.128s' has no tensor",
+                            attribute->name);
+    }
     return done;
 }
 
