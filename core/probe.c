@@ -218,6 +218,23 @@ static bool row_is_zero(const struct tensor *tensor, enum stability_dtype dtype,
     return k == columns;
 }
 
+/* The same for equal numbers. */
+static uint32_t key_of(double number)
+{
+    float narrow = (float)number + 0.0F; /* -0 becomes 0 */
+    uint32_t key;
+    memcpy(&key, &narrow, sizeof(key));
+    return key;
+}
+
+static bool holds(const uint32_t keys[TWINS], uint32_t key)
+{
+    uint32_t equal = 0;
+    for (int k = 0; k < TWINS; k++)
+        equal |= keys[k] == key;
+    return equal;
+}
+
 /* The fraction of rows that equal another one: in `a`, and in `b` too where that is given, ignoring zero rows
  * where it is not. Rows are compared with the first TWINS that differ from each other. Products of equal
  * numbers may be summed in another order: numbers of `b` that agree to 1e-4 are the same. */
@@ -226,7 +243,7 @@ static double equal_rows(const struct tensor *a, const struct tensor *b, enum st
     int64_t rows = a->shape.rank >= 2 ? a->shape.sizes[0] : 0, firsts[TWINS], equal = 0;
     int64_t columns = rows > 0 ? a->count / rows : 0;
     bool counted[TWINS] = {0};
-    double starts[TWINS]; /* of the rows in `firsts`: most rows differ there already */
+    uint32_t keys[TWINS] = {0}; /* of the first elements of `firsts`: most rows differ there already */
     int first_count = 0;
     if (rows < 2 || columns == 0)
         return NAN;
@@ -234,16 +251,17 @@ static double equal_rows(const struct tensor *a, const struct tensor *b, enum st
         int match = 0;
         if (!b && row_is_zero(a, dtype, i, columns))
             continue;
-        double start = element_at(a->data, dtype, i * columns);
-        while (match < first_count &&
-               !(starts[match] == start && rows_agree(a, dtype, firsts[match], i, columns, 0) &&
-                 (!b || rows_agree(b, dtype, firsts[match], i, columns, 1e-4))))
+        uint32_t key = key_of(element_at(a->data, dtype, i * columns));
+        if (!holds(keys, key))
+            match = first_count;
+        while (match < first_count && !(rows_agree(a, dtype, firsts[match], i, columns, 0) &&
+                                        (!b || rows_agree(b, dtype, firsts[match], i, columns, 1e-4))))
             match++;
         if (match < first_count) {
             equal += counted[match] ? 1 : 2;
             counted[match] = true;
         } else if (first_count < TWINS) {
-            starts[first_count] = start;
+            keys[first_count] = key;
             firsts[first_count++] = i;
         }
     }

@@ -10,7 +10,12 @@ struct blocks {
     uint32_t words[4][LANES];
 };
 
-static void philox_rounds(struct blocks *blocks, size_t count, const uint32_t key[2])
+/* In builds for several instruction sets the loop over lanes is too; integers are the same in all. */
+#ifdef RANDOM_CLONES
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+static void
+philox_rounds(struct blocks *blocks, size_t count, const uint32_t key[2])
 {
     uint32_t *w0 = blocks->words[0], *w1 = blocks->words[1], *w2 = blocks->words[2], *w3 = blocks->words[3];
     uint32_t k0 = key[0], k1 = key[1];
