@@ -331,7 +331,7 @@ def test_five_hundred_layers():
 
 def test_analyses_are_laid_out():
     with Server() as server, Page(server) as page:
-        page.example("Healthy")
+        page.write(network(3))
         page.run("document.querySelectorAll('#analyses input').forEach((box) => { box.checked = true; })")
         page.diagnose()
         titles = page.run("return [...document.querySelectorAll('figure h4')].map((title) => title.innerText)")
@@ -340,7 +340,7 @@ def test_analyses_are_laid_out():
         page.until("return [...document.querySelectorAll('#content details')].every((part) => part.innerText.length > 20)")
         text = page.text("#content")
         assert "largest eigenvalue" in text and "[object" not in text and "undefined" not in text
-        assert page.count("#content details table") > 5 and page.errors() == []
+        assert page.count("#content details table") > 3 and page.errors() == []
 
 
 def test_dark_and_light():
