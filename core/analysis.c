@@ -247,12 +247,6 @@ void result_position(struct analysis_context *context, struct stability_result *
         result_integer(context, list, "", position[d]);
 }
 
-void result_measured(struct analysis_context *context, struct stability_result *parent, const char *name,
-                     double number)
-{
-    result_value(context, parent, name, number);
-}
-
 void result_integer(struct analysis_context *context, struct stability_result *parent, const char *name,
                     int64_t integer)
 {

@@ -48,15 +48,12 @@ struct stability_result *result_list(struct analysis_context *context, struct st
                                      const char *name);
 void result_number(struct analysis_context *context, struct stability_result *parent, const char *name,
                    double number); /* NaN: null */
-/* The same for a number that may be no number, which is "NaN" in the report. */
+/* The same for what was measured, which may be no number: "NaN" in the report. */
 void result_value(struct analysis_context *context, struct stability_result *parent, const char *name,
                   double number);
 /* A list: where in a tensor of that shape the element with this flat index is. */
 void result_position(struct analysis_context *context, struct stability_result *parent, const char *name,
                      const struct stability_shape *shape, int64_t element);
-/* What was measured: NaN is told as such. */
-void result_measured(struct analysis_context *context, struct stability_result *parent, const char *name,
-                     double number);
 void result_integer(struct analysis_context *context, struct stability_result *parent, const char *name,
                     int64_t integer);
 void result_boolean(struct analysis_context *context, struct stability_result *parent, const char *name,

@@ -86,7 +86,6 @@ struct graph {
     const char **ignored_weights; /* keys that no layer has */
     int64_t parameter_count;      /* trainable elements, shared ones once */
     int64_t batch_size;
-    double forward_flops;
 };
 
 /* Builds the graph of a request; false with the error set on any invalid part. graph_free in both cases. */

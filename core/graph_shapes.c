@@ -206,7 +206,6 @@ static bool infer_node(struct graph *graph, struct graph_node *node, struct stab
     node->saved = rule.saved;
     node->workspace = rule.workspace;
     node->flops = rule.flops;
-    graph->forward_flops += rule.flops;
     return true;
 }
 

@@ -191,12 +191,6 @@ int revision_need(struct revision *r, const char *name)
     return index;
 }
 
-const struct stability_layer *revision_layer(const struct revision *r, const char *name)
-{
-    int index = find_layer(r, name);
-    return index < 0 ? NULL : &r->layers[index];
-}
-
 const char *revision_input(const struct revision *r, const char *layer, size_t index)
 {
     int node = find_layer(r, layer);

@@ -33,8 +33,6 @@ void revision_begin(struct revision *revision, const struct stability_request *r
 /* A copy of a revision, for further edits. */
 void revision_continue(struct revision *revision, const struct revision *from);
 
-/* The layer of that name, or NULL. */
-const struct stability_layer *revision_layer(const struct revision *revision, const char *name);
 /* The name of what a layer reads as its input `index`. */
 const char *revision_input(const struct revision *revision, const char *layer, size_t index);
 /* A name that nothing has yet: "<base>_<suffix>", numbered where that is taken. */

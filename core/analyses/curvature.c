@@ -294,20 +294,16 @@ ANALYSIS_OPS(curvature) = {
          .settings = rows,
          .documentation =
              "In float64, with dropout off: the greatest eigenvalues of the Hessian of the loss of this "
-             "batch "
-             "with respect to all parameters, descending, with bounds on their errors, and the smallest; its "
-             "trace, with a standard error that is 0 where the whole matrix was computed; and the step "
-             "beyond "
-             "which plain gradient descent on the quadratic model diverges, 2 / largest_eigenvalue. A "
-             "product "
-             "with the Hessian is an extrapolated difference of exact gradients: product_error says how well "
-             "two steps agreed.",
+             "batch with respect to all parameters, descending, with bounds on their errors, and the "
+             "smallest; its trace, with a standard error that is 0 where the whole matrix was computed; and "
+             "the step beyond which plain gradient descent on the quadratic model diverges, 2 / "
+             "largest_eigenvalue. A product with the Hessian is an extrapolated difference of exact "
+             "gradients: product_error says how well two steps agreed.",
          .source =
              "LeCun, Simard, Pearlmutter 1992, Automatic learning rate maximization by on-line estimation of "
              "the Hessian's eigenvectors; Hutchinson 1990, A stochastic estimator of the trace; Yao, "
-             "Gholami, "
-             "Keutzer, Mahoney 2020, PyHessian; Cohen et al. 2021, Gradient descent on neural networks "
-             "typically occurs at the edge of stability"},
+             "Gholami, Keutzer, Mahoney 2020, PyHessian; Cohen et al. 2021, Gradient descent on neural "
+             "networks typically occurs at the edge of stability"},
     .settings_size = sizeof(struct settings),
     .bytes = bytes,
     .run = run,

@@ -44,11 +44,9 @@ ANALYSIS_OPS(fixes) = {
          .documentation =
              "Tries changes of the request against each error and warning: every one is applied to a copy, "
              "run and diagnosed again. Those that help are the findings' `fixes`, the best first: the "
-             "verdict "
-             "becomes stable, then the finding is gone, then its evidence is nearer to what is accepted; of "
-             "equals the smallest change. Result: trials (runs that were made), helped (changes of these "
-             "that "
-             "some finding is better with).",
+             "verdict becomes stable, then the finding is gone, then its evidence is nearer to what is "
+             "accepted; of equals the smallest change. Result: trials (runs that were made), helped "
+             "(changes of these that some finding is better with).",
          .source = "GET /v1/rules lists the kinds of change with their sources",
          .settings = settings},
     .settings_size = sizeof(struct fix_search_limits),

@@ -95,20 +95,15 @@ ANALYSIS_OPS(forecast) = {
          .documentation =
              "Mean-field theory from the actual variances of weights and biases: for every layer the second "
              "moment of its output and of that one's gradient, predicted and measured (predicted is null "
-             "where "
-             "the theory starts anew from the measured one; stopped says why); for Linear and Conv layers "
-             "gain "
-             "= fan_in * weight variance and chi = gain * E f'^2, which is 1 where gradients neither grow "
-             "nor "
-             "shrink. A Scale behind an activation counts as a part of it. fixed_point, of layers with the "
-             "median gain: q, where the map from one layer to the next leads from the first one's, chi "
-             "there, "
-             "and the depth_scale 1 / |log chi|; plain is false where additions or normalisations make it "
-             "another model. linear_regime: the activation around 0, with slope_at_0 the root mean square of "
-             "f' on both sides, the gain that keeps the variance of small signals, whether it is the "
-             "identity "
-             "there (identity_at_0: tanh, and ReLU to the right of 0), and what would make it so: "
-             "identity_factor * f(x) + identity_shift, 4 sigmoid(x) - 2.",
+             "where the theory starts anew from the measured one; stopped says why); for Linear and Conv "
+             "layers gain = fan_in * weight variance and chi = gain * E f'^2, which is 1 where gradients "
+             "neither grow nor shrink. A Scale behind an activation counts as a part of it. fixed_point, of "
+             "layers with the median gain: q, where the map from one layer to the next leads from the first "
+             "one's, chi there, and the depth_scale 1 / |log chi|; plain is false where additions or "
+             "normalisations make it another model. linear_regime: the activation around 0, with slope_at_0 "
+             "the root mean square of f' on both sides, the gain that keeps the variance of small signals, "
+             "whether it is the identity there (identity_at_0: tanh, and ReLU to the right of 0), and what "
+             "would make it so: identity_factor * f(x) + identity_shift, 4 sigmoid(x) - 2.",
          .source =
              "Poole et al. 2016, Exponential expressivity in deep neural networks through transient chaos; "
              "Schoenholz et al. 2017, Deep information propagation"},

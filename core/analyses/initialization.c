@@ -90,10 +90,8 @@ ANALYSIS_OPS(initialization) = {
          .documentation =
              "Which schemes of torch.nn.init each weight of two or more dimensions could have been drawn by "
              "(matches; scheme is the nearest), told from its variance, mean and extremes with a tolerance "
-             "of five "
-             "standard errors; and for Linear and Conv layers the one that the activation behind them asks "
-             "for, "
-             "with the factor that gives the weight that variance (wanted.rescale_by).",
+             "of five standard errors; and for Linear and Conv layers the one that the activation behind "
+             "them asks for, with the factor that gives the weight that variance (wanted.rescale_by).",
          .source =
              "Glorot, Bengio 2010 (xavier: 2 / (fan_in + fan_out)); He, Zhang, Ren, Sun 2015 (kaiming: 2 / "
              "fan_in); LeCun, Bottou, Orr, Muller 1998 (lecun: 1 / fan_in); Saxe, McClelland, Ganguli 2014 "

@@ -284,19 +284,14 @@ ANALYSIS_OPS(jacobian) = {
          .settings = rows,
          .documentation =
              "In float64, with dropout off: the singular values of the Jacobian of the model from its input "
-             "to "
-             "what the loss reads (whole), and of each block: a layer with weights with what follows it "
-             "without, or all that a residual connection bridges. For each sample by itself where the layers "
-             "treat samples independently (per_sample; a BatchNorm in training does not), else of the whole "
-             "batch. largest, condition_number and effective_rank are the greatest over the samples, "
-             "smallest "
-             "and rank the least. state: zero; vanishing, all singular values are small; rank-collapse, few "
-             "are "
-             "not; exploding; or regular. What Lanczos' method "
-             "cannot tell is null; condition_number_at_least is a bound then. tokens: through the depth of a "
-             "model of sequences, how alike "
-             "tokens "
-             "are.",
+             "to what the loss reads (whole), and of each block: a layer with weights with what follows it "
+             "without, or all that a residual connection bridges. For each sample by itself where the "
+             "layers treat samples independently (per_sample; a BatchNorm in training does not), else of "
+             "the whole batch. largest, condition_number and effective_rank are the greatest over the "
+             "samples, smallest and rank the least. state: zero; vanishing, all singular values are small; "
+             "rank-collapse, few are not; exploding; or regular. What Lanczos' method cannot tell is null; "
+             "condition_number_at_least is a bound then. tokens: through the depth of a model of sequences, "
+             "how alike tokens are.",
          .source =
              "Saxe, McClelland, Ganguli 2014, Exact solutions to the nonlinear dynamics of learning in deep "
              "linear neural networks; Pennington, Schoenholz, Ganguli 2017, Resurrecting the sigmoid in deep "

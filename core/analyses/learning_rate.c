@@ -74,8 +74,8 @@ static void add_range(struct analysis_context *context, struct stability_result 
         const struct rate_point *point = &rates->points[i];
         struct stability_result *result = result_object(context, range, "");
         result_number(context, result, "rate", point->rate);
-        result_measured(context, result, "loss", point->loss);
-        result_measured(context, result, "weight_change", point->change);
+        result_value(context, result, "loss", point->loss);
+        result_value(context, result, "weight_change", point->change);
         result_text(context, result, "effect", rate_effect_name(point->effect));
     }
 }
@@ -101,7 +101,7 @@ static bool run(struct analysis_context *context, struct stability_result *resul
     result_text(context, result, "optimizer", rates->optimizer);
     result_number(context, result, "learning_rate", rates->given);
     result_text(context, result, "effect", rate_effect_name(rates->effect));
-    result_measured(context, result, "initial_loss", rates->initial_loss);
+    result_value(context, result, "initial_loss", rates->initial_loss);
     result_integer(context, result, "steps", rates->steps);
     add_edges(context, result, rates);
     add_range(context, result, rates);
@@ -114,21 +114,15 @@ ANALYSIS_OPS(learning_rate) = {
         {.name = "learning_rate",
          .documentation =
              "update_ratios: for each parameter the L2 norm of the optimizer's first step at the given rate "
-             "over "
-             "that of the parameter. range: a few steps at each of many rates, half a decade apart, all from "
-             "the "
-             "posted weights: from the given rate up to one that diverges and down to one that moves "
-             "nothing. "
-             "effect is unmoved (loss and weights move by less than 5e-5 of themselves a step), falls, rises "
-             "(the "
-             "loss ends no lower than it began) or diverges (above four times its start, or not finite). The "
-             "edges moves_from, rises_from and diverges_from are found by halving the last interval six "
-             "times; "
-             "for gradient descent on a quadratic loss rises_from is 2 / the greatest curvature. suggested "
-             "is "
-             "the rate with the lowest loss, but at most a third of the rate from which the loss rises. The "
-             "loss "
-             "after the steps is computed with what Dropout drew in the first one.",
+             "over that of the parameter. range: a few steps at each of many rates, half a decade apart, "
+             "all from the posted weights: from the given rate up to one that diverges and down to one that "
+             "moves nothing. effect is unmoved (loss and weights move by less than 5e-5 of themselves a "
+             "step), falls, rises (the loss ends no lower than it began) or diverges (above four times its "
+             "start, or not finite). The edges moves_from, rises_from and diverges_from are found by "
+             "halving the last interval six times; for gradient descent on a quadratic loss rises_from is 2 "
+             "/ the greatest curvature. suggested is the rate with the lowest loss, but at most a third of "
+             "the rate from which the loss rises. The loss after the steps is computed with what Dropout "
+             "drew in the first one.",
          .source =
              "Smith 2017, Cyclical learning rates for training neural networks (range test); Bengio 2012, "
              "Practical recommendations for gradient-based training (a third of the rate that diverges)",

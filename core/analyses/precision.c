@@ -234,12 +234,10 @@ ANALYSIS_OPS(precision) = {
              "parameter that overflows; and loss scales: the powers of two that flush and overflow no "
              "gradient (loses_nothing), that keep all of them normal (keeps_precision), and the best one, "
              "in the middle of the narrower range that is not empty. Asked for by name, it also runs the "
-             "model "
-             "in each format (emulated): parameters, inputs, every output and every gradient are rounded to "
-             "it, "
-             "ties to even, what a layer computes in between is float64. Errors are relative to the same run "
-             "without rounding, in L2; first_divergence is the first one in the order of the run above the "
-             "setting, or that is not finite.",
+             "model in each format (emulated): parameters, inputs, every output and every gradient are "
+             "rounded to it, ties to even, what a layer computes in between is float64. Errors are relative "
+             "to the same run without rounding, in L2; first_divergence is the first one in the order of "
+             "the run above the setting, or that is not finite.",
          .source =
              "IEEE 754-2019; Micikevicius et al. 2018, Mixed precision training; Micikevicius et al. 2022, "
              "FP8 formats for deep learning"},

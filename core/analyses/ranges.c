@@ -349,18 +349,14 @@ ANALYSIS_OPS(ranges) = {
          .settings = rows,
          .documentation =
              "Intervals through the forward and the backward pass: for every operation what its results can "
-             "be "
-             "where the inputs lie in the given ranges, rounded outwards so that it holds for the engine's "
-             "own "
-             "arithmetic. status is proved where no result can be NaN or infinite, witnessed where an input "
-             "was "
-             "found and run that makes one (witness has the data to post), else possible: how says what the "
-             "bounds allow. Each holds where the operations before it give finite numbers; so if all are "
-             "proved, "
-             "none arises; follows marks those whose operands are bounded by nothing but that. float16 and "
-             "bfloat16 say the same of results that are stored in those formats; "
-             "observed "
-             "is what the search's runs showed. Layers in unbounded are of types whose bounds are not known.",
+             "be where the inputs lie in the given ranges, rounded outwards so that it holds for the "
+             "engine's own arithmetic. status is proved where no result can be NaN or infinite, witnessed "
+             "where an input was found and run that makes one (witness has the data to post), else "
+             "possible: how says what the bounds allow. Each holds where the operations before it give "
+             "finite numbers; so if all are proved, none arises; follows marks those whose operands are "
+             "bounded by nothing but that. float16 and bfloat16 say the same of results that are stored in "
+             "those formats; observed is what the search's runs showed. Layers in unbounded are of types "
+             "whose bounds are not known.",
          .source =
              "Moore, Kearfott, Cloud 2009, Introduction to Interval Analysis; Rump 1999, Fast and parallel "
              "interval arithmetic; Gowal et al. 2018, On the effectiveness of interval bound propagation; "

@@ -81,8 +81,8 @@ static void add_steps(struct analysis_context *context, struct stability_result 
     struct stability_result *clipped = result_list(context, parent, "clipped");
     struct stability_result *changes = result_list(context, parent, "weight_changes");
     for (int64_t i = 0; i < training->step_count; i++) {
-        result_measured(context, losses, "", training->steps[i].loss);
-        result_measured(context, norms, "", training->steps[i].gradient_norm);
+        result_value(context, losses, "", training->steps[i].loss);
+        result_value(context, norms, "", training->steps[i].gradient_norm);
         result_boolean(context, clipped, "", training->steps[i].clipped);
         result_number(context, changes, "", training->steps[i].change);
     }
@@ -108,9 +108,9 @@ static bool run(struct analysis_context *context, struct stability_result *resul
     result_text(context, result, "optimizer", training->optimizer);
     result_number(context, result, "learning_rate", training->learning_rate);
     result_integer(context, result, "steps_taken", training->step_count);
-    result_measured(context, result, "initial_loss", training->initial_loss);
-    result_measured(context, result, "final_loss", training->final_loss);
-    result_measured(context, result, "weight_change", training->change);
+    result_value(context, result, "initial_loss", training->initial_loss);
+    result_value(context, result, "final_loss", training->final_loss);
+    result_value(context, result, "weight_change", training->change);
     add_clipping(context, result, training);
     add_steps(context, result, training);
     add_layers(context, result, training);
@@ -122,23 +122,17 @@ ANALYSIS_OPS(training) = {
         {.name = "training",
          .documentation =
              "The model is trained on the posted batch with torch.optim's semantics, in the request's "
-             "precision "
-             "and mode; Dropout draws anew in each step, the first time as the diagnosis does. outcome is "
-             "what "
-             "became of it: diverged (the loss rises above four times its start and stays there), "
-             "non_finite, "
-             "oscillation (in the second half the loss goes up and down by more than a tenth of itself and "
-             "rises at least half as much as it falls), no_progress (loss, or loss and weights, moved by "
-             "less "
-             "than a thousandth), else progress; step says when; further_outcomes are those that follow from "
-             "it. losses, "
-             "gradient_norms (over all parameters, before clipping), clipped and weight_changes (L2 of the "
-             "step "
-             "over that of the weights) go by step, and layers has the weight changes of each. final_loss is "
-             "after the last step, weight_change from the first to the last. clipping.suggested_max_norm "
-             "comes "
-             "from the observed norms. Running statistics of BatchNorm take no part: train mode uses the "
-             "batch's, and eval mode leaves them as they are.",
+             "precision and mode; Dropout draws anew in each step, the first time as the diagnosis does. "
+             "outcome is what became of it: diverged (the loss rises above four times its start and stays "
+             "there), non_finite, oscillation (in the second half the loss goes up and down by more than a "
+             "tenth of itself and rises at least half as much as it falls), no_progress (loss, or loss and "
+             "weights, moved by less than a thousandth), else progress; step says when; further_outcomes "
+             "are those that follow from it. losses, gradient_norms (over all parameters, before clipping), "
+             "clipped and weight_changes (L2 of the step over that of the weights) go by step, and layers "
+             "has the weight changes of each. final_loss is after the last step, weight_change from the "
+             "first to the last. clipping.suggested_max_norm comes from the observed norms. Running "
+             "statistics of BatchNorm take no part: train mode uses the batch's, and eval mode leaves them "
+             "as they are.",
          .source = "torch.optim.SGD, Adam, AdamW; torch.nn.utils.clip_grad_norm_, clip_grad_value_; Pascanu, "
                    "Mikolov, Bengio 2013, On the difficulty of training recurrent neural networks (threshold "
                    "from the usual norm)",

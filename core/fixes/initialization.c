@@ -191,16 +191,16 @@ static const char *const rules[] = {"poor-initialization",
                                     NULL};
 
 FIX_OPS(initialization) = {
-    .type = {.name = "initialization",
-             .documentation = "Weights drawn anew: by the scheme that each activation asks for (He, Xavier, "
-                              "LeCun), the layers "
-                              "whose scale is off or all hidden ones; orthogonal; as PyTorch does; scaled by "
-                              "the batch (LSUV); "
-                              "recurrent weights orthogonal or the identity; large biases at 0.",
-             .source =
-                 "He et al. 2015; Glorot, Bengio 2010; LeCun et al. 1998; Saxe, McClelland, Ganguli 2014; "
-                 "Mishkin, Matas 2016, All you need is a good init; Le, Jaitly, Hinton 2015, A simple way to "
-                 "initialize recurrent networks of rectified linear units",
-             .rules = rules},
+    .type =
+        {.name = "initialization",
+         .documentation =
+             "Weights drawn anew: by the scheme that each activation asks for (He, Xavier, "
+             "LeCun), the layers whose scale is off or all hidden ones; orthogonal; as PyTorch does; "
+             "scaled by the batch (LSUV); recurrent weights orthogonal or the identity; large biases at 0.",
+         .source =
+             "He et al. 2015; Glorot, Bengio 2010; LeCun et al. 1998; Saxe, McClelland, Ganguli 2014; "
+             "Mishkin, Matas 2016, All you need is a good init; Le, Jaitly, Hinton 2015, A simple way to "
+             "initialize recurrent networks of rectified linear units",
+         .rules = rules},
     .propose = propose,
 };

@@ -91,8 +91,7 @@ FIX_OPS(learning_rate) = {
              .documentation =
                  "The rate with which a step moves the weights by a thousandth of their length, or that a "
                  "test of rates suggests; after training, rates of 10 to 10^4 times less, or 10^2 to 10^8 "
-                 "times more, and "
-                 "gradients that are clipped or normalised.",
+                 "times more, and gradients that are clipped or normalised.",
              .source =
                  "Karpathy 2017, CS231n notes, Neural networks part 3: ratio of weights to updates; "
                  "Pascanu, Mikolov, Bengio 2013, On the difficulty of training recurrent neural networks",

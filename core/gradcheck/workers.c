@@ -149,7 +149,6 @@ bool workers_run(struct workers *workers, int node, int parameter, const struct 
     if (!atomic_load(&shared.stop))
         return true;
     return stability_fail(error, STABILITY_ERROR_CANCELLED, NULL,
-                          "the gradient check was stopped after %lld of %lld "
-                          "derivatives",
+                          "the gradient check was stopped after %lld of %lld derivatives",
                           (long long)workers->done, (long long)workers->total);
 }

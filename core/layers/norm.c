@@ -32,12 +32,6 @@ static int64_t group_count(const struct norm *norm)
     return norm_saved(norm) / 2;
 }
 
-static double group_size(const struct norm *norm)
-{
-    double size = (double)norm->channels * (double)norm->inner;
-    return norm->groups ? size / (double)norm->groups : (double)norm->outer * (double)norm->inner;
-}
-
 static bool is_empty(const struct norm *norm)
 {
     return norm->outer == 0 || norm->channels == 0 || norm->inner == 0;
@@ -91,10 +85,10 @@ static void group_statistics(const struct norm *norm, const real *x, int64_t ind
     double mean = 0, squares = 0;
     for (int64_t r = 0; norm->centered && r < group.runs; r++)
         mean += sum_of(x + r * group.stride, length);
-    mean /= group_size(norm);
+    mean /= norm_group_size(norm);
     for (int64_t r = 0; r < group.runs; r++)
         squares += sum_of_squares(x + r * group.stride, length, mean);
-    keep_statistics(norm, index, mean, squares / group_size(norm), saved);
+    keep_statistics(norm, index, mean, squares / norm_group_size(norm), saved);
 }
 
 static void column_statistics(const struct norm *norm, const real *x, real *saved, double *workspace)
@@ -218,8 +212,8 @@ static struct means means_of(const struct norm *norm, double sum, double sum_nor
 {
     if (norm->running_mean)
         return (struct means){0, 0};
-    return (struct means){norm->centered ? (real)(sum / group_size(norm)) : 0,
-                          (real)(sum_normalized / group_size(norm))};
+    return (struct means){norm->centered ? (real)(sum / norm_group_size(norm)) : 0,
+                          (real)(sum_normalized / norm_group_size(norm))};
 }
 
 static void derive_runs(const struct work *w, int64_t index)
@@ -388,107 +382,4 @@ bool norm_explain(const struct norm *norm, const struct layer_pass *pass, const 
         return explain_say(cause, "inf - inf: the mean of elements that are not all finite is taken off");
     return explain_say(cause, "0 / √(0 + eps): the elements that it normalises are all %s, and eps is %.3g",
                        norm->centered ? "equal" : "0", norm->eps);
-}
-
-/* ---- bounds ---- */
-
-/* What bounds a pass whose groups have statistics of their own. */
-struct reach {
-    double normalized; /* of |x̂| */
-    double rstd;
-    double x;
-    bool known; /* no intermediate result can overflow, no variance is 0 without an eps */
-};
-
-static struct reach reach_of(const struct norm *norm, const struct interval_pass *p)
-{
-    struct span x = span_of(&p->inputs[0]);
-    double size = group_size(norm), epsilon = (double)REAL_EPSILON;
-    struct reach reach = {.rstd = 1 / sqrt(norm->eps), .x = span_magnitude(x)};
-    double spread = norm->centered ? x.high - x.low : reach.x;
-    reach.normalized = fmin(sqrt(norm->centered ? fmax(size - 1, 0) : size), spread * reach.rstd);
-    reach.normalized = reach.normalized * (1 + 1e-5) + 8 * epsilon * reach.x * reach.rstd;
-    reach.known = reach.rstd <= (double)REAL_MAX && 4 * reach.x <= (double)REAL_MAX &&
-                  isfinite(size * reach.x * reach.x) && reach.normalized <= (double)REAL_MAX;
-    return reach;
-}
-
-static struct span weight_span(const struct norm *norm, const struct interval_pass *p, int64_t channel)
-{
-    return norm->weight ? span_at(&p->parameters[0], channel) : (struct span){1, 1};
-}
-
-/* x̂ of a group whose statistics are given. */
-static struct span given_span(const struct norm *norm, const struct interval_pass *p, int64_t i,
-                              double *error)
-{
-    int64_t channel = i / norm->inner % norm->channels;
-    struct span x = span_at(&p->inputs[0], i);
-    double mean = (double)norm->running_mean[channel];
-    double rstd = (double)(real)(1 / sqrt((double)norm->running_var[channel] + norm->eps));
-    *error = 8 * (double)REAL_EPSILON * rstd * (span_magnitude(x) + fabs(mean));
-    return (struct span){(x.low - mean) * rstd, (x.high - mean) * rstd};
-}
-
-bool norm_bound_forward(const struct norm *norm, struct interval_pass *p)
-{
-    struct reach reach = reach_of(norm, p);
-    if (!norm->running_mean && !reach.known) {
-        interval_give_up(p, false);
-        return true;
-    }
-    for (int64_t i = 0; i < p->outputs[0].low.count; i++) {
-        int64_t channel = i / norm->inner % norm->channels;
-        double error = 0;
-        struct span x = {-reach.normalized, reach.normalized}, weight = weight_span(norm, p, channel);
-        if (norm->running_mean)
-            x = given_span(norm, p, i, &error);
-        struct span y = span_multiply(x, weight);
-        struct span bias = norm->bias ? span_at(&p->parameters[1], channel) : (struct span){0, 0};
-        error = error * span_magnitude(weight) +
-                16 * (double)REAL_EPSILON * (span_magnitude(y) + span_magnitude(bias));
-        interval_store(&p->outputs[0], i, span_add(y, bias), error + (double)REAL_MIN);
-    }
-    return true;
-}
-
-/* Of given statistics dx = dy weight rstd. */
-static double bound_given_gradient(const struct norm *norm, struct interval_pass *p)
-{
-    const struct interval_tensor *dx = &p->input_gradients[0], *dy = &p->output_gradients[0];
-    double most = 0, error;
-    for (int64_t i = 0; i < dy->low.count; i++) {
-        int64_t channel = i / norm->inner % norm->channels;
-        double rstd = (double)(real)(1 / sqrt((double)norm->running_var[channel] + norm->eps));
-        struct span d = span_multiply(span_at(dy, i), weight_span(norm, p, channel));
-        most = fmax(most, span_magnitude(given_span(norm, p, i, &error)) + error);
-        if (dx->low.data)
-            interval_store(dx, i, (struct span){d.low * rstd, d.high * rstd},
-                           16 * (double)REAL_EPSILON * span_magnitude(d) * rstd + (double)REAL_MIN);
-    }
-    return most;
-}
-
-bool norm_bound_backward(const struct norm *norm, struct interval_pass *p)
-{
-    struct reach reach = reach_of(norm, p);
-    double size = group_size(norm), dy = interval_magnitude(&p->output_gradients[0]);
-    double weight = norm->weight ? interval_magnitude(&p->parameters[0]) : 1;
-    double items = (double)p->inputs[0].low.count / fmax((double)norm->channels, 1) * (1 + 1e-4);
-    double most = dy * weight * (2 + reach.normalized) * (1 + 1e-4);
-    bool known = reach.known && most <= (double)REAL_MAX && isfinite(size * dy * reach.x * (1 + weight));
-    if (!norm->running_mean && !known) {
-        interval_give_up(p, true);
-        return true;
-    }
-    if (norm->running_mean)
-        reach.normalized = bound_given_gradient(norm, p);
-    else
-        interval_fill(&p->input_gradients[0], -most * reach.rstd, most * reach.rstd);
-    double slope = items * dy * reach.normalized;
-    if (norm->weight)
-        interval_fill(&p->parameter_gradients[0], -slope, slope);
-    if (norm->bias)
-        interval_fill(&p->parameter_gradients[1], -items * dy, items * dy);
-    return true;
 }

@@ -35,6 +35,13 @@ static inline int64_t norm_saved(const struct norm *norm)
     return 2 * (norm->groups ? norm->outer * norm->groups : norm->channels);
 }
 
+/* Elements of a group. */
+static inline double norm_group_size(const struct norm *norm)
+{
+    double size = (double)norm->channels * (double)norm->inner;
+    return norm->groups ? size / (double)norm->groups : (double)norm->outer * (double)norm->inner;
+}
+
 /* Float64 numbers that either pass needs while it runs: sums by channel. */
 static inline int64_t norm_workspace(const struct norm *norm)
 {

@@ -62,8 +62,7 @@ static const char *growth(struct rule_context *context, int node, const char *ad
             context->report->layers[node].name, last);
     return rule_text(context,
                      "the root mean square is %.3g after '%s' and %.3g after '%s': over these %d layers each "
-                     "multiplies it "
-                     "by %.3g on average; %s",
+                     "multiplies it by %.3g on average; %s",
                      first, context->report->layers[0].name, last, context->report->layers[node].name, node,
                      factor, advice);
 }
@@ -171,14 +170,12 @@ RULE_OPS(vanishing_activation) = {
     .type = {.name = "vanishing-activation",
              .severity = STABILITY_WARNING,
              .criterion = "the root mean square of a layer's output is below rms, but not 0: that is how "
-                          "residual branches "
-                          "start, or has a cause that another rule names",
+                          "residual branches start, or has a cause that another rule names",
              .documentation =
                  "Activations that shrink from layer to layer carry no information on the input, and the "
                  "gradients of the weights that they are multiplied with vanish too.",
              .source = "Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward "
-                       "neural networks, "
-                       "section 4.2",
+                       "neural networks, section 4.2",
              .thresholds = vanishing_thresholds},
     .least = 1u << VANISHING_RMS,
     .check = check_vanishing,

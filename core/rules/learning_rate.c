@@ -111,8 +111,7 @@ static const char *training_cause(const struct training_result *training)
     enum training_outcome outcome = training->events[0].outcome;
     if (outcome == TRAINING_NO_PROGRESS && training_moved(training))
         return "the weights move, but not to where the loss is lower: the rate is too large, or the gradient "
-               "says "
-               "little";
+               "says little";
     return causes[outcome];
 }
 
@@ -192,15 +191,12 @@ RULE_OPS(learning_rate) = {
          .severity = STABILITY_ERROR_SEVERITY,
          .criterion =
              "where the analysis training runs: it diverges or ceases to be finite (error), oscillates or "
-             "makes no "
-             "progress (warning); else where learning_rate does: at the given rate the loss diverges "
-             "(error), "
-             "rises, or nothing moves (warning; info within a factor of ten of a rate that does move it); "
-             "info in "
-             "all of these where no rate is given. Else, only where options.learning_rate is given: the "
-             "median "
-             "over weights of learning_rate * |gradient| / |weight| is above ratio_high (warning), or below "
-             "ratio_low (info) or ratio_low_warning (warning)",
+             "makes no progress (warning); else where learning_rate does: at the given rate the loss "
+             "diverges (error), rises, or nothing moves (warning; info within a factor of ten of a rate "
+             "that does move it); info in all of these where no rate is given. Else, only where "
+             "options.learning_rate is given: the median over weights of learning_rate * |gradient| / "
+             "|weight| is above ratio_high (warning), or below ratio_low (info) or ratio_low_warning "
+             "(warning)",
          .documentation = "Too large a rate diverges; with too small a one nothing moves.",
          .source =
              "Karpathy 2017, CS231n notes, Neural networks part 3: ratio of weights to updates, about 1e-3",

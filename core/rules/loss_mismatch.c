@@ -29,26 +29,21 @@ static const struct {
 } twice[] = {
     {"CrossEntropyLoss", "Softmax", STABILITY_WARNING,
      "CrossEntropyLoss takes the softmax itself: of probabilities it can never be near 0, and its gradient "
-     "is flat; give it "
-     "the raw scores"},
+     "is flat; give it the raw scores"},
     {"CrossEntropyLoss", "Softmin", STABILITY_WARNING,
      "CrossEntropyLoss takes the softmax itself: of probabilities it can never be near 0, and its gradient "
-     "is flat; give it "
-     "the raw scores"},
+     "is flat; give it the raw scores"},
     {"CrossEntropyLoss", "Sigmoid", STABILITY_WARNING,
      "CrossEntropyLoss takes the softmax itself: of numbers between 0 and 1 it can never be near 0; give it "
-     "the raw scores, "
-     "or use BCEWithLogitsLoss where classes do not exclude each other"},
+     "the raw scores, or use BCEWithLogitsLoss where classes do not exclude each other"},
     {"CrossEntropyLoss", "LogSoftmax", STABILITY_INFO,
      "CrossEntropyLoss takes the logarithm of the softmax itself: the second one changes nothing but costs a "
-     "pass; use NLLLoss, "
-     "or the raw scores"},
+     "pass; use NLLLoss, or the raw scores"},
     {"CrossEntropyLoss", "ReLU", STABILITY_INFO,
      "a score cannot fall below 0, and gets no gradient there: give it the raw scores"},
     {"BCEWithLogitsLoss", "Sigmoid", STABILITY_WARNING,
      "BCEWithLogitsLoss takes the sigmoid itself: of probabilities it can never be near 0, and its gradient "
-     "is flat; give it "
-     "the raw scores, or use BCELoss"},
+     "is flat; give it the raw scores, or use BCELoss"},
     {"BCEWithLogitsLoss", "Hardsigmoid", STABILITY_WARNING,
      "BCEWithLogitsLoss takes the sigmoid itself: of probabilities it can never be near 0; give it the raw "
      "scores"},
@@ -202,8 +197,7 @@ static bool out_of_reach(struct rule_context *context, int node, struct mismatch
                                                 target->min, target->max, target->mean, layer->name,
                                                 layer->type, least, greatest),
                                       "the loss can only push the activation to its end, where its gradient "
-                                      "dies: scale the target, or leave the last "
-                                      "activation out",
+                                      "dies: scale the target, or leave the last activation out",
                                       {{"target_mean", target->mean}},
                                       1};
         return true;
@@ -244,20 +238,17 @@ static bool check(struct rule_context *context)
 RULE_OPS(loss_mismatch) = {
     .type = {.name = "loss-mismatch",
              .severity = STABILITY_ERROR_SEVERITY,
-             .criterion = "the loss applies the last activation once more (Softmax before CrossEntropyLoss, "
-                          "Sigmoid before "
-                          "BCEWithLogitsLoss: warning), or reads a ReLU as scores (info); NLLLoss or "
-                          "KLDivLoss of what is no log-probability, "
-                          "by log_sum_exp, BCELoss of "
-                          "what is no probability, or a target outside the loss's domain: error; a target "
-                          "whose mean the last "
-                          "activation cannot reach: warning, single elements of it: info",
+             .criterion =
+                 "the loss applies the last activation once more (Softmax before CrossEntropyLoss, Sigmoid "
+                 "before BCEWithLogitsLoss: warning), or reads a ReLU as scores (info); NLLLoss or "
+                 "KLDivLoss of what is no log-probability, by log_sum_exp, BCELoss of what is no "
+                 "probability, or a target outside the loss's domain: error; a target whose mean the last "
+                 "activation cannot reach: warning, single elements of it: info",
              .documentation =
                  "A loss that is given something else than it expects still gives a number, and the model "
                  "learns slowly, or diverges.",
              .source = "torch.nn documentation of each loss; Goodfellow, Bengio, Courville 2016, Deep "
-                       "Learning, section "
-                       "6.2.2",
+                       "Learning, section 6.2.2",
              .thresholds = thresholds},
     .check = check,
 };

@@ -147,16 +147,17 @@ static bool add_underflow(struct rule_context *context, const int *nodes, size_t
             "float16 would flush up to %.3g %% of a weight's gradient to 0, in %zu of %zu layers, the "
             "first of them '%s'",
             100 * greatest, count, context->report->layer_count, context->report->layers[nodes[0]].name),
-        .cause = scale_helps
-                     ? rule_text(context,
-                                 "the gradients are below 2^-25; multiply the loss by %.3g: that loses "
-                                 "nothing at either end",
-                                 scale)
-                     : rule_text(context,
-                                 "the gradients reach further down than float16 does, and no loss scale fits "
-                                 "all of them; "
-                                 "the greatest that does not overflow is near %.3g; bfloat16 holds them",
-                                 scale),
+        .cause =
+            scale_helps
+                ? rule_text(context,
+                            "the gradients are below 2^-25; multiply the loss by %.3g: that loses "
+                            "nothing at either end",
+                            scale)
+                : rule_text(
+                      context,
+                      "the gradients reach further down than float16 does, and no loss scale fits "
+                      "all of them; the greatest that does not overflow is near %.3g; bfloat16 holds them",
+                      scale),
         .evidence = evidence,
         .evidence_count = 3,
     };

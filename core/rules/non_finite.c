@@ -62,15 +62,15 @@ static bool check(struct rule_context *context)
 }
 
 RULE_OPS(non_finite) = {
-    .type = {.name = "non-finite",
-             .severity = STABILITY_ERROR_SEVERITY,
-             .criterion =
-                 "an output, a gradient, a parameter, the data or the loss holds NaN or an infinity; named "
-                 "is the "
-                 "first element in the order of the run whose operands were finite; its layer comes first",
-             .documentation =
-                 "A NaN spreads to everything that depends on it; only where it first arises can it be "
-                 "mended.",
-             .source = "IEEE 754-2019, sections 6 and 7"},
+    .type =
+        {.name = "non-finite",
+         .severity = STABILITY_ERROR_SEVERITY,
+         .criterion =
+             "an output, a gradient, a parameter, the data or the loss holds NaN or an infinity; named "
+             "is the first element in the order of the run whose operands were finite; its layer comes first",
+         .documentation =
+             "A NaN spreads to everything that depends on it; only where it first arises can it be "
+             "mended.",
+         .source = "IEEE 754-2019, sections 6 and 7"},
     .check = check,
 };

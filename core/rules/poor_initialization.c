@@ -192,23 +192,20 @@ static bool check(struct rule_context *context)
 }
 
 RULE_OPS(poor_initialization) = {
-    .type = {.name = "poor-initialization",
-             .severity = STABILITY_WARNING,
-             .criterion = "a chain of Linear and Conv layers with their activations, without normalisations "
-                          "and additions between "
-                          "them, multiplies signals by the product over its layers of sqrt(chi), chi = "
-                          "fan_in * weight variance * E "
-                          "f'^2: below shrink, or shrink_scheme where its weights were drawn by xavier, "
-                          "lecun or N(0, 0.01^2) under an "
-                          "activation that asks for more, or above grow; or one weight's variance is more "
-                          "than excess times what is "
-                          "asked for",
-             .documentation =
-                 "What the weights' scale alone does to signals and gradients over depth, before any data.",
-             .source = "Schoenholz et al. 2017, Deep information propagation; He, Zhang, Ren, Sun 2015, "
-                       "Delving deep into "
-                       "rectifiers",
-             .thresholds = thresholds},
+    .type =
+        {.name = "poor-initialization",
+         .severity = STABILITY_WARNING,
+         .criterion =
+             "a chain of Linear and Conv layers with their activations, without normalisations and "
+             "additions between them, multiplies signals by the product over its layers of sqrt(chi), chi = "
+             "fan_in * weight variance * E f'^2: below shrink, or shrink_scheme where its weights were "
+             "drawn by xavier, lecun or N(0, 0.01^2) under an activation that asks for more, or above grow; "
+             "or one weight's variance is more than excess times what is asked for",
+         .documentation =
+             "What the weights' scale alone does to signals and gradients over depth, before any data.",
+         .source = "Schoenholz et al. 2017, Deep information propagation; He, Zhang, Ren, Sun 2015, "
+                   "Delving deep into rectifiers",
+         .thresholds = thresholds},
     .least = 1u << SHRINK | 1u << SHRINK_SCHEME,
     .check = check,
 };

@@ -126,8 +126,7 @@ static bool check_samples(struct rule_context *context)
         return true;
     return add(context, last, SAMPLES, "samples of the batch",
                "the layers contract: what tells samples apart shrinks in each of them while biases and means "
-               "stay; raise the "
-               "gain, normalise, or add residual connections");
+               "stay; raise the gain, normalise, or add residual connections");
 }
 
 static bool check_tokens(struct rule_context *context)
@@ -140,8 +139,7 @@ static bool check_tokens(struct rule_context *context)
         return true;
     return add(context, last, TOKENS, "tokens",
                "attention averages over tokens: without residual connections and feed-forward layers its "
-               "rank falls doubly "
-               "exponentially with depth");
+               "rank falls doubly exponentially with depth");
 }
 
 static bool check(struct rule_context *context)
@@ -155,9 +153,8 @@ RULE_OPS(rank_collapse) = {
          .severity = STABILITY_WARNING,
          .criterion =
              "root mean square distance from their mean, relative to that from 0, of what the loss reads "
-             "over the "
-             "samples of the batch, below spread, or behind attention over the tokens of a sequence, below "
-             "token_spread; where that of the data is above 0.05",
+             "over the samples of the batch, below spread, or behind attention over the tokens of a "
+             "sequence, below token_spread; where that of the data is above 0.05",
          .documentation = "Outputs that do not depend on the input: gradients then teach the biases alone.",
          .source =
              "Dong, Cordonnier, Loukas 2021, Attention is not all you need: pure attention loses rank doubly "

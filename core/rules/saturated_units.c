@@ -97,18 +97,15 @@ RULE_OPS(saturated_units) = {
         {.name = "saturated-units",
          .severity = STABILITY_ERROR_SEVERITY,
          .criterion =
-             "the fraction of elements whose derivative is below a twentieth of the activation's "
-             "greatest one "
-             "is above fraction (warning) or fraction_error (error), for activations with two flat ends; or "
-             "the mean over its rows of the sum of squares of a Softmax that layers with weights come behind "
-             "is above "
-             "concentration (warning)",
+             "the fraction of elements whose derivative is below a twentieth of the activation's greatest "
+             "one is above fraction (warning) or fraction_error (error), for activations with two flat "
+             "ends; or the mean over its rows of the sum of squares of a Softmax that layers with weights "
+             "come behind is above concentration (warning)",
          .documentation =
              "On its flat ends a sigmoid or tanh passes almost no gradient, and what lies before it "
              "stops learning.",
          .source = "Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward "
-                   "neural networks, "
-                   "section 3.1",
+                   "neural networks, section 3.1",
          .thresholds = thresholds},
     .check = check,
 };

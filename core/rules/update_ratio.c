@@ -68,8 +68,7 @@ static bool check(struct rule_context *context)
             rates ? rates->optimizer : "gradient descent", rate, context->report->layers[worst].name,
             greatest),
         .cause = "its gradient is too large for its values: one step replaces what the weight holds; about a "
-                 "thousandth is "
-                 "usual",
+                 "thousandth is usual",
         .evidence = evidence,
         .evidence_count = 3,
     };
@@ -83,8 +82,7 @@ RULE_OPS(update_ratio) = {
          .criterion =
              "learning_rate * |gradient| / |weight|, L2 norms, of a weight with two or more dimensions is "
              "above ratio; where the analysis learning_rate runs, of the step that it took with its "
-             "optimizer; info "
-             "where no rate is given",
+             "optimizer; info where no rate is given",
          .documentation =
              "A step as long as the weight itself throws away what the initialisation, or training so "
              "far, has put there.",

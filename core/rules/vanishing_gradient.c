@@ -97,8 +97,7 @@ static bool add_through_time(struct rule_context *context, int node, const struc
             (long long)time->steps, context->report->layers[node].name, time->factor),
         .cause = rule_text(context,
                            "each step multiplies it by about %.3g: what the first steps read is not learned; "
-                           "use an LSTM or a "
-                           "GRU, an orthogonal weight_hh, or shorter sequences",
+                           "use an LSTM or a GRU, an orthogonal weight_hh, or shorter sequences",
                            time->per_step),
         .evidence = evidence,
         .evidence_count = sizeof(evidence) / sizeof(evidence[0]),
@@ -147,12 +146,10 @@ RULE_OPS(vanishing_gradient) = {
          .criterion =
              "the L2 norm of the gradient of a layer's output, or of a weight with two or more dimensions, "
              "is below gradient_norm; info where it is no less than fall times that at the loss, or where "
-             "dead "
-             "units that have a finding of their own stop it; not counted are gradients that are exactly 0 "
-             "by "
-             "construction: behind weights that are all 0, and of weights whose input or output is "
-             "invariant; also an RNN of whose steps the loss reads the "
-             "last alone, where the predicted factor through all steps is below through_time (warning)",
+             "dead units that have a finding of their own stop it; not counted are gradients that are "
+             "exactly 0 by construction: behind weights that are all 0, and of weights whose input or "
+             "output is invariant; also an RNN of whose steps the loss reads the last alone, where the "
+             "predicted factor through all steps is below through_time (warning)",
          .documentation =
              "Layers that get almost no gradient do not learn: a product of factors below 1 over "
              "depth, saturated or dead units, or underflow.",

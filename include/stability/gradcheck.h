@@ -36,6 +36,7 @@ enum stability_gradcheck_level {
     STABILITY_GRADCHECK_SUSPICIOUS,
     STABILITY_GRADCHECK_WRONG
 };
+/* "correct", "acceptable", "suspicious", "wrong" */
 const char *stability_gradcheck_level_name(enum stability_gradcheck_level level);
 /* The relative error below which a gradient has this level; infinite for the last. */
 double stability_gradcheck_level_bound(enum stability_gradcheck_level level);

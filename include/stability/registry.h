@@ -20,8 +20,8 @@ struct stability_attribute {
     size_t offset; /* into the private attribute struct */
     bool required;
     bool nullable;      /* null is allowed, and is the default unless a default is given */
-    double minimum;     /* INTEGER, REAL, INTEGERS: each item; both 0: any */
-    double maximum;     /* 0 with minimum != 0: no upper bound */
+    double minimum;     /* INTEGER, REAL, INTEGERS: each item; both 0, and not exclusive: any */
+    double maximum;     /* 0 with a minimum, and INFINITY: no upper bound */
     bool exclusive;     /* the minimum itself is not allowed */
     double number;      /* default of INTEGER, REAL, BOOLEAN, and each item of INTEGERS */
     const char *choice; /* default of CHOICE */
@@ -44,7 +44,7 @@ struct stability_parameter {
 };
 
 struct stability_layer_type {
-    const char *type;
+    const char *type;  /* as a request names it: "Linear" */
     const char *torch; /* "torch.nn.Linear" */
     const char *documentation;
     int minimum_inputs;
@@ -56,24 +56,24 @@ struct stability_layer_type {
 
 struct stability_loss_type {
     const char *type;
-    const char *torch;
+    const char *torch; /* "torch.nn.MSELoss" */
     const char *documentation;
-    int inputs;
-    const struct stability_attribute *attributes;
+    int inputs;                                   /* tensors that it reads beside the target */
+    const struct stability_attribute *attributes; /* ends with a row without a name; NULL: none */
 };
 
 struct stability_threshold {
-    const char *name;
-    double number;
+    const char *name; /* that options.thresholds sets it by */
+    double number;    /* default */
     const char *documentation;
 };
 
 struct stability_rule_type {
     const char *name;
-    enum stability_severity severity; /* the highest it gives */
-    const char *criterion;
-    const char *documentation;
-    const char *source;
+    enum stability_severity severity;             /* the highest it gives */
+    const char *criterion;                        /* when it speaks, naming its thresholds */
+    const char *documentation;                    /* what that means */
+    const char *source;                           /* literature */
     const struct stability_threshold *thresholds; /* ends with a row without a name */
 };
 
@@ -93,7 +93,7 @@ struct stability_fix_type {
     const char *const *rules; /* whose findings it is tried against; NULL-terminated */
 };
 
-size_t stability_layer_type_count(void);
+size_t stability_layer_type_count(void); /* of each table; an index is below it */
 const struct stability_layer_type *stability_layer_type_at(size_t index);
 size_t stability_loss_type_count(void);
 const struct stability_loss_type *stability_loss_type_at(size_t index);

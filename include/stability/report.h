@@ -201,9 +201,9 @@ struct stability_report {
     int blas_threads;
 };
 
-const char *stability_severity_name(enum stability_severity severity);
-const char *stability_verdict_name(enum stability_verdict verdict);
+const char *stability_severity_name(enum stability_severity severity); /* "info", "warning", "error" */
+const char *stability_verdict_name(enum stability_verdict verdict);    /* "stable", "warning", "unstable" */
 
-void stability_report_free(struct stability_report *report);
+void stability_report_free(struct stability_report *report); /* or NULL */
 
 #endif

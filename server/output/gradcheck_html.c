@@ -124,10 +124,10 @@ static void write_table(struct buffer *out, const struct stability_gradcheck_rep
         out, "<section>\n<h2 id=\"parameters\">Parameters</h2>\n"
              "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"parameters\">\n"
              "<table>\n<thead>\n<tr><th scope=\"col\" class=\"n\">#</th><th scope=\"col\">Parameter</th>"
-             "<th scope=\"col\">Shape</th><th scope=\"col\">Source</th>"
-             "<th scope=\"col\" class=\"n\">Checked</th><th scope=\"col\" class=\"n\">Skipped at kinks</th>"
-             "<th scope=\"col\" class=\"n\">Relative error</th>"
-             "<th scope=\"col\" class=\"n\">Greatest of an element</th><th scope=\"col\">Level</th></tr>\n"
+             "<th scope=\"col\">Shape</th><th scope=\"col\">Source</th><th scope=\"col\" "
+             "class=\"n\">Checked</th><th scope=\"col\" class=\"n\">Skipped at kinks</th>"
+             "<th scope=\"col\" class=\"n\">Relative error</th><th scope=\"col\" class=\"n\">Greatest of an "
+             "element</th><th scope=\"col\">Level</th></tr>\n"
              "</thead>\n<tbody>\n");
     for (size_t i = 0; i < report->parameter_count; i++) {
         write_row(out, &report->parameters[i], i + 1);

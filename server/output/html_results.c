@@ -11,7 +11,6 @@
 
 struct page {
     struct buffer *out;
-    bool tables; /* in a second turn */
     bool begun;
     size_t table_count;
 };
@@ -23,8 +22,9 @@ static void append_name(struct buffer *out, const char *name)
     escape_tail(out, ESCAPE_MARKUP, start);
 }
 
-static void write_value(struct page *page, const char *name, const struct stability_result *value)
+static void write_value(void *context, const char *name, const struct stability_result *value)
 {
+    struct page *page = context;
     buffer_append_text(page->out, "<div><dt>");
     html_text(page->out, name);
     buffer_append_text(page->out, "</dt><dd>");
@@ -50,8 +50,9 @@ static void write_row(struct buffer *out, const struct results_table *table, siz
     buffer_append_text(out, "</tr>\n");
 }
 
-static void write_table(struct page *page, const char *name, const struct stability_result *list)
+static void write_table(void *context, const char *name, const struct stability_result *list)
 {
+    struct page *page = context;
     struct results_table table = {0};
     if (!results_table_make(&table, list, LISTED_ROWS)) {
         page->out->failed = true;
@@ -77,19 +78,6 @@ static void write_table(struct page *page, const char *name, const struct stabil
     results_table_free(&table);
 }
 
-static void write_member(void *context, const char *name, const struct stability_result *value)
-{
-    struct page *page = context;
-    if (result_is_table(value) != page->tables) {
-        return;
-    }
-    if (page->tables) {
-        write_table(page, name, value);
-    } else {
-        write_value(page, name, value);
-    }
-}
-
 static void write_analysis(void *context, const struct stability_result *analysis)
 {
     struct page *page = context;
@@ -100,11 +88,9 @@ static void write_analysis(void *context, const struct stability_result *analysi
     buffer_append_text(page->out, "<h3>");
     html_text(page->out, analysis->name);
     buffer_append_text(page->out, "</h3>\n<dl class=\"evidence\">\n");
-    page->tables = false;
-    bool listed = results_visit(analysis, write_member, page);
+    bool listed = results_visit_kind(analysis, false, write_value, page);
     buffer_append_text(page->out, "</dl>\n");
-    page->tables = true;
-    bool tabled = results_visit(analysis, write_member, page);
+    bool tabled = results_visit_kind(analysis, true, write_table, page);
     page->out->failed = page->out->failed || !listed || !tabled;
 }
 

@@ -9,12 +9,15 @@
 struct page {
     struct buffer *out;
     size_t end;
-    bool tables; /* in a second turn: a list of lines must not be torn apart by tables */
     bool begun;
 };
 
-static void write_value(struct page *page, const char *name, const struct stability_result *value)
+static void write_value(void *context, const char *name, const struct stability_result *value)
 {
+    struct page *page = context;
+    if (page->out->length >= page->end) {
+        return;
+    }
     buffer_append_text(page->out, "- **");
     markdown_text(page->out, name);
     buffer_append_text(page->out, ":** ");
@@ -37,9 +40,13 @@ static void write_row(struct buffer *out, const struct results_table *table, siz
     buffer_append_text(out, "|\n");
 }
 
-static void write_table(struct page *page, const char *name, const struct stability_result *list)
+static void write_table(void *context, const char *name, const struct stability_result *list)
 {
+    struct page *page = context;
     struct results_table table = {0};
+    if (page->out->length >= page->end) {
+        return;
+    }
     if (!results_table_make(&table, list, LISTED_ROWS)) {
         page->out->failed = true;
         return;
@@ -59,19 +66,6 @@ static void write_table(struct page *page, const char *name, const struct stabil
     results_table_free(&table);
 }
 
-static void write_member(void *context, const char *name, const struct stability_result *value)
-{
-    struct page *page = context;
-    if (page->out->length >= page->end || result_is_table(value) != page->tables) {
-        return;
-    }
-    if (page->tables) {
-        write_table(page, name, value);
-    } else {
-        write_value(page, name, value);
-    }
-}
-
 static void write_analysis(void *context, const struct stability_result *analysis)
 {
     struct page *page = context;
@@ -82,10 +76,9 @@ static void write_analysis(void *context, const struct stability_result *analysi
     page->begun = true;
     markdown_text(page->out, analysis->name);
     buffer_append_text(page->out, "\n\n");
-    page->tables = false;
-    bool listed = results_visit(analysis, write_member, page);
-    page->tables = true;
-    bool tabled = results_visit(analysis, write_member, page);
+    /* A list of lines must not be torn apart by tables. */
+    bool listed = results_visit_kind(analysis, false, write_value, page);
+    bool tabled = results_visit_kind(analysis, true, write_table, page);
     page->out->failed = page->out->failed || !listed || !tabled;
 }
 

@@ -77,7 +77,8 @@ void phrase_cost(struct buffer *buffer, const struct stability_report *report)
     append_scaled(buffer, report->planned_bytes, 1024, byte_units);
 }
 
-void phrase_options(struct buffer *buffer, const struct stability_report *report)
+/* "float32, train mode, seed 7, vanishing-gradient.gradient_norm = 1e-09, 2 weights ignored" */
+static void append_options(struct buffer *buffer, const struct stability_report *report)
 {
     buffer_format(buffer, "%s, %s mode, seed %" PRIu64,
                   report->precision == STABILITY_PRECISION_FLOAT64 ? "float64" : "float32",
@@ -97,7 +98,7 @@ void phrase_options(struct buffer *buffer, const struct stability_report *report
 void phrase_engine(struct buffer *buffer, const struct stability_report *report)
 {
     buffer_append_text(buffer, "stabilityd " STABILITY_VERSION ", ");
-    phrase_options(buffer, report);
+    append_options(buffer, report);
     if (report->blas != NULL) {
         buffer_append_text(buffer, ", ");
         terminal_escape(buffer, report->blas);

@@ -24,10 +24,8 @@ void phrase_findings(struct buffer *buffer, const struct stability_report *repor
                      const struct report_findings *baseline);
 /* "665.5 kFLOP, 74 KiB". */
 void phrase_cost(struct buffer *buffer, const struct stability_report *report);
-/* "float32, train mode, seed 7", and thresholds that were set: ", vanishing-gradient.gradient_norm = 1e-09".
+/* "stabilityd 1.0.0, float32, train mode, seed 7", thresholds that were set, and the BLAS where it is known.
  */
-void phrase_options(struct buffer *buffer, const struct stability_report *report);
-/* "stabilityd 1.0.0, " and the options, and the BLAS where it is known. */
 void phrase_engine(struct buffer *buffer, const struct stability_report *report);
 /* "gradient_norm = 1.7e-09, threshold = 1e-06". */
 void phrase_evidence(struct buffer *buffer, const struct stability_finding *finding);

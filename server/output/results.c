@@ -118,6 +118,28 @@ bool results_visit(const struct stability_result *object,
     return done;
 }
 
+struct selection {
+    bool tables;
+    void (*visit)(void *context, const char *name, const struct stability_result *value);
+    void *context;
+};
+
+static void visit_selected(void *context, const char *name, const struct stability_result *value)
+{
+    const struct selection *selection = context;
+    if (result_is_table(value) == selection->tables) {
+        selection->visit(selection->context, name, value);
+    }
+}
+
+bool results_visit_kind(const struct stability_result *object, bool tables,
+                        void (*visit)(void *context, const char *name, const struct stability_result *value),
+                        void *context)
+{
+    struct selection selection = {tables, visit, context};
+    return results_visit(object, visit_selected, &selection);
+}
+
 /* ---- tables ---- */
 
 static size_t *offset_at(const struct results_table *table, size_t row, size_t column)

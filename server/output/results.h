@@ -15,6 +15,10 @@ bool results_visit(const struct stability_result *object,
 
 /* Whether it is a list of objects, which is shown as a table. */
 bool result_is_table(const struct stability_result *value);
+/* As results_visit, for those that are tables alone, or for all others: what is no table may come first. */
+bool results_visit_kind(const struct stability_result *object, bool tables,
+                        void (*visit)(void *context, const char *name, const struct stability_result *value),
+                        void *context);
 
 /* Appends anything else as visible text (see terminal_escape): numbers in short, "-" for null, lists as
  * "0.1481, 0.1393, ... 0.0774 (20 values)", "none" for an empty one, what is nested deeper as its length. */

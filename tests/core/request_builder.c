@@ -2,6 +2,7 @@
 
 #include "support.h"
 
+#include <math.h>
 #include <string.h>
 
 static void start(struct builder *b)
@@ -161,6 +162,14 @@ struct stability_options *builder_options(struct builder *b)
     return &b->request.options;
 }
 
+void builder_ask(struct builder *b, const char *analysis, size_t count,
+                 const struct stability_member *settings)
+{
+    b->asked = (struct stability_analysis){analysis, {count, settings}};
+    builder_options(b)->analyses = &b->asked;
+    builder_options(b)->analysis_count = 1;
+}
+
 struct stability_report *builder_diagnose(struct builder *b)
 {
     struct stability_error error = {0};
@@ -180,6 +189,33 @@ void builder_expect_error(struct builder *b, enum stability_code code, const cha
     if (error.code != code)
         fail_msg("%s at '%s': %s", stability_code_name(error.code), error.pointer, error.message);
     assert_string_equal(error.pointer, pointer);
+}
+
+struct stopping {
+    const char *stage;
+    int left;
+};
+
+static bool stop_at_last(void *context, const char *stage, int64_t done, int64_t total)
+{
+    struct stopping *stopping = context;
+    assert_true(done >= 0 && done <= total);
+    stopping->left -= strcmp(stage, stopping->stage) == 0;
+    return stopping->left > 0;
+}
+
+void builder_expect_stop(struct builder *b, const char *stage, int calls)
+{
+    struct stopping stopping = {stage, calls};
+    struct stability_error error = {0};
+    builder_options(b)->progress = stop_at_last;
+    builder_options(b)->progress_context = &stopping;
+    struct stability_plan *plan = stability_plan_new(&b->request, &error);
+    assert_non_null(plan);
+    assert_null(stability_diagnose(plan, &error));
+    assert_int_equal(error.code, STABILITY_ERROR_CANCELLED);
+    assert_int_equal(stopping.left, 0);
+    stability_plan_free(plan);
 }
 
 void builder_free(struct builder *b)
@@ -224,4 +260,30 @@ double finding_evidence(const struct stability_finding *finding, const char *nam
             return finding->evidence[i].value;
     fail_msg("the finding has no evidence '%s'", name);
     return 0;
+}
+
+const struct stability_result *result_member(const struct stability_result *object, const char *name)
+{
+    const struct stability_result *found = stability_result_member(object, name);
+    if (!found)
+        fail_msg("the result has no member '%s'", name);
+    return found;
+}
+
+const struct stability_result *result_item(const struct stability_result *list, size_t index)
+{
+    const struct stability_result *item = list->children;
+    for (size_t i = 0; item && i < index; i++)
+        item = item->next;
+    if (!item)
+        fail_msg("the list has no item %zu", index);
+    return item;
+}
+
+double result_number_of(const struct stability_result *object, const char *name)
+{
+    const struct stability_result *found = result_member(object, name);
+    return found->kind == STABILITY_RESULT_NUMBER    ? found->number
+           : found->kind == STABILITY_RESULT_INTEGER ? (double)found->integer
+                                                     : NAN;
 }

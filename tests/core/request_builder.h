@@ -40,6 +40,7 @@ struct builder {
     struct stability_named_tensor weights[BUILDER_TENSORS];
     struct stability_rule_thresholds rules[BUILDER_RULES];
     struct stability_member thresholds[BUILDER_RULES];
+    struct stability_analysis asked;
     struct stability_members *attributes; /* of the layer or loss that was begun last */
     struct stability_member *next_attribute;
 };
@@ -71,10 +72,16 @@ void builder_threshold(struct builder *b, const char *rule, const char *name, do
 /* For options: default ones before the first call. */
 struct stability_options *builder_options(struct builder *b);
 
+/* One analysis to run, in place of another; its settings are borrowed. */
+void builder_ask(struct builder *b, const char *analysis, size_t count,
+                 const struct stability_member *settings);
+
 /* The report; the test fails where the request is refused. */
 struct stability_report *builder_diagnose(struct builder *b);
 /* Expects the request to be refused with this code. */
 void builder_expect_error(struct builder *b, enum stability_code code, const char *pointer);
+/* Expects the diagnosis to be cancelled by progress that says stop at its call number `calls` of a stage. */
+void builder_expect_stop(struct builder *b, const char *stage, int calls);
 void builder_free(struct builder *b);
 
 /* Of a report; the test fails where there is none by that name. */
@@ -84,5 +91,11 @@ const struct stability_parameter_report *report_parameter(const struct stability
 /* NULL where there is none. */
 const struct stability_finding *report_finding(const struct stability_report *report, const char *rule);
 double finding_evidence(const struct stability_finding *finding, const char *name);
+
+/* Of an analysis's result; the test fails where there is none. */
+const struct stability_result *result_member(const struct stability_result *object, const char *name);
+const struct stability_result *result_item(const struct stability_result *list, size_t index);
+/* A member that is a number or an integer; NaN where it is neither. */
+double result_number_of(const struct stability_result *object, const char *name);
 
 #endif

@@ -8,28 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static struct stability_analysis asked;
-
-static void ask(struct builder *b, const struct stability_member *settings, size_t count)
-{
-    asked = (struct stability_analysis){"curvature", {count, settings}};
-    builder_options(b)->analyses = &asked;
-    builder_options(b)->analysis_count = 1;
-}
-
-static const struct stability_result *member(const struct stability_result *object, const char *name)
-{
-    const struct stability_result *found = stability_result_member(object, name);
-    assert_non_null(found);
-    return found;
-}
-
-static double number_of(const struct stability_result *object, const char *name)
-{
-    const struct stability_result *found = member(object, name);
-    return found->kind == STABILITY_RESULT_NUMBER ? found->number : NAN;
-}
-
 /* Sum over two samples of (w x - t)^2 with x = (1, 0) and (0, 3): H = 2 diag(1, 9). */
 static void regression(struct builder *b)
 {
@@ -47,18 +25,18 @@ static void a_regression_has_the_second_moments_of_its_data(void **state)
     for (size_t lanczos = 0; lanczos < 2; lanczos++) {
         struct builder b = {0};
         regression(&b);
-        ask(&b, settings, lanczos);
+        builder_ask(&b, "curvature", lanczos, settings);
         struct stability_report *report = builder_diagnose(&b);
-        const struct stability_result *result = member(report->analyses, "curvature");
-        assert_string_equal(member(result, "method")->text, lanczos ? "lanczos" : "exact");
-        assert_close(number_of(result, "largest_eigenvalue"), 18, 1e-9);
-        assert_close(number_of(result, "smallest_eigenvalue"), 2, 1e-9);
-        assert_close(number_of(result, "trace"), 20, 1e-9);
-        assert_within(number_of(result, "trace_standard_error"), 0, 1e-6);
-        assert_close(number_of(result, "largest_stable_learning_rate"), 1 / 9., 1e-9);
-        assert_true(number_of(result, "product_error") < 1e-9);
+        const struct stability_result *result = result_member(report->analyses, "curvature");
+        assert_string_equal(result_member(result, "method")->text, lanczos ? "lanczos" : "exact");
+        assert_close(result_number_of(result, "largest_eigenvalue"), 18, 1e-9);
+        assert_close(result_number_of(result, "smallest_eigenvalue"), 2, 1e-9);
+        assert_close(result_number_of(result, "trace"), 20, 1e-9);
+        assert_within(result_number_of(result, "trace_standard_error"), 0, 1e-6);
+        assert_close(result_number_of(result, "largest_stable_learning_rate"), 1 / 9., 1e-9);
+        assert_true(result_number_of(result, "product_error") < 1e-9);
         assert_null(stability_result_member(result, "learning_rate"));
-        const struct stability_result *first = member(result, "eigenvalues")->children;
+        const struct stability_result *first = result_member(result, "eigenvalues")->children;
         assert_close(first->number, 18, 1e-9);
         assert_close(first->next->number, 2, 1e-9);
         assert_null(first->next->next);
@@ -79,12 +57,12 @@ static void curvature_may_be_negative(void **state)
     builder_linear(&b, "fc2", NULL, 1, 1);
     builder_weight(&b, "fc2.weight", SHAPE(1, 1), (double[]){2});
     builder_sum_of_squares(&b);
-    ask(&b, NULL, 0);
+    builder_ask(&b, "curvature", 0, NULL);
     struct stability_report *report = builder_diagnose(&b);
-    const struct stability_result *result = member(report->analyses, "curvature");
-    assert_close(number_of(result, "largest_eigenvalue"), 5 + sqrt(73), 1e-9);
-    assert_close(number_of(result, "smallest_eigenvalue"), 5 - sqrt(73), 1e-9);
-    assert_close(number_of(result, "trace"), 10, 1e-9);
+    const struct stability_result *result = result_member(report->analyses, "curvature");
+    assert_close(result_number_of(result, "largest_eigenvalue"), 5 + sqrt(73), 1e-9);
+    assert_close(result_number_of(result, "smallest_eigenvalue"), 5 - sqrt(73), 1e-9);
+    assert_close(result_number_of(result, "trace"), 10, 1e-9);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -95,13 +73,13 @@ static void the_rate_is_compared(void **state)
     for (int over = 0; over < 2; over++) {
         struct builder b = {0};
         regression(&b);
-        ask(&b, NULL, 0);
+        builder_ask(&b, "curvature", 0, NULL);
         builder_options(&b)->learning_rate = over ? 0.112 : 0.111;
         builder_options(&b)->learning_rate_given = true;
         struct stability_report *report = builder_diagnose(&b);
-        const struct stability_result *result = member(report->analyses, "curvature");
-        assert_close(number_of(result, "learning_rate"), over ? 0.112 : 0.111, 0);
-        assert_int_equal(member(result, "learning_rate_is_stable")->boolean, !over);
+        const struct stability_result *result = result_member(report->analyses, "curvature");
+        assert_close(result_number_of(result, "learning_rate"), over ? 0.112 : 0.111, 0);
+        assert_int_equal(result_member(result, "learning_rate_is_stable")->boolean, !over);
         stability_report_free(report);
         builder_free(&b);
     }
@@ -109,10 +87,10 @@ static void the_rate_is_compared(void **state)
 
 static void expect_reason(struct builder *b, const char *reason)
 {
-    ask(b, NULL, 0);
+    builder_ask(b, "curvature", 0, NULL);
     struct stability_report *report = builder_diagnose(b);
-    const struct stability_result *result = member(report->analyses, "curvature");
-    assert_string_equal(member(result, "reason")->text, reason);
+    const struct stability_result *result = result_member(report->analyses, "curvature");
+    assert_string_equal(result_member(result, "reason")->text, reason);
     assert_null(stability_result_member(result, "eigenvalues"));
     stability_report_free(report);
     builder_free(b);
@@ -153,7 +131,7 @@ static void settings_have_ranges(void **state)
     static const struct stability_member setting = {"probes", {STABILITY_INTEGER, .integer = 1}};
     struct builder b = {0};
     regression(&b);
-    ask(&b, &setting, 1);
+    builder_ask(&b, "curvature", 1, &setting);
     builder_expect_error(&b, STABILITY_ERROR_INVALID_ATTRIBUTE, "/options/analyses/curvature/probes");
     builder_free(&b);
 }
@@ -175,35 +153,18 @@ static void memory_is_counted_beforehand(void **state)
     builder_sum_of_squares(&b);
     builder_options(&b)->limits.bytes = 200000; /* a hundred vectors of 400 are 320000 */
     stability_report_free(builder_diagnose(&b));
-    ask(&b, &setting, 1);
+    builder_ask(&b, "curvature", 1, &setting);
     builder_expect_error(&b, STABILITY_ERROR_MODEL_TOO_LARGE, "/options/analyses/curvature");
     builder_free(&b);
-}
-
-static bool stop(void *context, const char *stage, int64_t done, int64_t total)
-{
-    int *calls = context;
-    (void)done;
-    (void)total;
-    *calls += strcmp(stage, "curvature") == 0;
-    return *calls < 30;
 }
 
 static void it_can_be_stopped(void **state)
 {
     (void)state;
     struct builder b = {0};
-    int calls = 0;
     regression(&b);
-    ask(&b, NULL, 0);
-    builder_options(&b)->progress = stop;
-    builder_options(&b)->progress_context = &calls;
-    struct stability_error error = {0};
-    struct stability_plan *plan = stability_plan_new(&b.request, &error);
-    assert_non_null(plan);
-    assert_null(stability_diagnose(plan, &error));
-    assert_int_equal(error.code, STABILITY_ERROR_CANCELLED);
-    stability_plan_free(plan);
+    builder_ask(&b, "curvature", 0, NULL);
+    builder_expect_stop(&b, "curvature", 30);
     builder_free(&b);
 }
 

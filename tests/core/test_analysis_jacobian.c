@@ -8,48 +8,15 @@
 #include <math.h>
 #include <string.h>
 
-static struct stability_analysis asked;
-
-static void ask(struct builder *b, const struct stability_member *settings, size_t count)
-{
-    asked = (struct stability_analysis){"jacobian", {count, settings}};
-    builder_options(b)->analyses = &asked;
-    builder_options(b)->analysis_count = 1;
-}
-
-static const struct stability_result *member(const struct stability_result *object, const char *name)
-{
-    const struct stability_result *found = stability_result_member(object, name);
-    assert_non_null(found);
-    return found;
-}
-
 static const struct stability_result *result_of(const struct stability_report *report)
 {
-    return member(report->analyses, "jacobian");
-}
-
-static double number_of(const struct stability_result *object, const char *name)
-{
-    const struct stability_result *found = member(object, name);
-    return found->kind == STABILITY_RESULT_NUMBER    ? found->number
-           : found->kind == STABILITY_RESULT_INTEGER ? (double)found->integer
-                                                     : NAN;
-}
-
-static const struct stability_result *item(const struct stability_result *list, int index)
-{
-    const struct stability_result *found = list->children;
-    for (; index > 0 && found; index--)
-        found = found->next;
-    assert_non_null(found);
-    return found;
+    return result_member(report->analyses, "jacobian");
 }
 
 static void expect_values(const struct stability_result *object, double largest, double smallest)
 {
-    assert_within(number_of(object, "largest_singular_value"), largest, 1e-12 * largest);
-    assert_within(number_of(object, "smallest_singular_value"), smallest, 1e-12 * largest);
+    assert_within(result_number_of(object, "largest_singular_value"), largest, 1e-12 * largest);
+    assert_within(result_number_of(object, "smallest_singular_value"), smallest, 1e-12 * largest);
 }
 
 /* x -> diag(3, 1, 0.5) x -> ReLU -> diag(2, 2, 8) x, of (1, 1, 1) and (1, 1, -1). */
@@ -70,25 +37,25 @@ static void blocks_and_samples_are_told_apart(void **state)
     (void)state;
     struct builder b = {0};
     two_blocks(&b);
-    ask(&b, NULL, 0);
+    builder_ask(&b, "jacobian", 0, NULL);
     struct stability_report *report = builder_diagnose(&b);
-    const struct stability_result *whole = member(result_of(report), "whole");
-    const struct stability_result *blocks = member(result_of(report), "blocks");
-    assert_true(member(whole, "per_sample")->boolean);
-    const struct stability_result *first = item(member(whole, "samples"), 0);
-    const struct stability_result *second = item(member(whole, "samples"), 1);
+    const struct stability_result *whole = result_member(result_of(report), "whole");
+    const struct stability_result *blocks = result_member(result_of(report), "blocks");
+    assert_true(result_member(whole, "per_sample")->boolean);
+    const struct stability_result *first = result_item(result_member(whole, "samples"), 0);
+    const struct stability_result *second = result_item(result_member(whole, "samples"), 1);
     expect_values(first, 6, 2);
     expect_values(second, 6, 0); /* the third unit is off */
-    assert_close(number_of(first, "condition_number"), 3, 1e-12);
-    assert_true(isinf(number_of(second, "condition_number")));
-    assert_within(number_of(second, "rank"), 2, 0);
+    assert_close(result_number_of(first, "condition_number"), 3, 1e-12);
+    assert_true(isinf(result_number_of(second, "condition_number")));
+    assert_within(result_number_of(second, "rank"), 2, 0);
     expect_values(whole, 6, 0);
-    assert_close(number_of(whole, "mean_squared_singular_value"), (36 + 4 + 16 + 36 + 4) / 6., 1e-12);
-    assert_string_equal(member(whole, "state")->text, "regular");
-    expect_values(item(member(item(blocks, 0), "samples"), 0), 3, 0.5);
-    expect_values(item(blocks, 1), 8, 2);
-    assert_string_equal(item(member(item(blocks, 0), "layers"), 1)->text, "act");
-    assert_null(item(blocks, 1)->next);
+    assert_close(result_number_of(whole, "mean_squared_singular_value"), (36 + 4 + 16 + 36 + 4) / 6., 1e-12);
+    assert_string_equal(result_member(whole, "state")->text, "regular");
+    expect_values(result_item(result_member(result_item(blocks, 0), "samples"), 0), 3, 0.5);
+    expect_values(result_item(blocks, 1), 8, 2);
+    assert_string_equal(result_item(result_member(result_item(blocks, 0), "layers"), 1)->text, "act");
+    assert_null(result_item(blocks, 1)->next);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -99,16 +66,16 @@ static void lanczos_agrees_with_the_whole_matrix(void **state)
     struct stability_member settings[] = {{"exact", {STABILITY_INTEGER, .integer = 1}}};
     struct builder b = {0};
     two_blocks(&b);
-    ask(&b, settings, 1);
+    builder_ask(&b, "jacobian", 1, settings);
     struct stability_report *report = builder_diagnose(&b);
-    const struct stability_result *whole = member(result_of(report), "whole");
-    assert_string_equal(member(whole, "method")->text, "lanczos");
-    assert_true(member(whole, "converged")->boolean);
-    const struct stability_result *first = item(member(whole, "samples"), 0);
-    assert_close(number_of(first, "largest_singular_value"), 6, 1e-9);
-    assert_close(number_of(first, "smallest_singular_value"), 2, 1e-6);
-    assert_true(number_of(whole, "product_error") < 1e-10);
-    assert_true(number_of(whole, "condition_number_at_least") > 1000);
+    const struct stability_result *whole = result_member(result_of(report), "whole");
+    assert_string_equal(result_member(whole, "method")->text, "lanczos");
+    assert_true(result_member(whole, "converged")->boolean);
+    const struct stability_result *first = result_item(result_member(whole, "samples"), 0);
+    assert_close(result_number_of(first, "largest_singular_value"), 6, 1e-9);
+    assert_close(result_number_of(first, "smallest_singular_value"), 2, 1e-6);
+    assert_true(result_number_of(whole, "product_error") < 1e-10);
+    assert_true(result_number_of(whole, "condition_number_at_least") > 1000);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -128,10 +95,10 @@ static const char *state_of_diagonal(double first, double rest)
     builder_linear(&b, "fc", NULL, SIZE, SIZE);
     builder_weight(&b, "fc.weight", SHAPE(SIZE, SIZE), weight);
     builder_sum_of_squares(&b);
-    ask(&b, NULL, 0);
+    builder_ask(&b, "jacobian", 0, NULL);
     struct stability_report *report = builder_diagnose(&b);
     static char text[32];
-    strncpy(text, member(member(result_of(report), "whole"), "state")->text, sizeof(text) - 1);
+    strncpy(text, result_member(result_member(result_of(report), "whole"), "state")->text, sizeof(text) - 1);
     stability_report_free(report);
     builder_free(&b);
     return text;
@@ -159,11 +126,11 @@ static void a_batch_normalisation_couples_samples(void **state)
         builder_integer(&b, "num_features", 2);
         builder_sum_of_squares(&b);
         builder_options(&b)->evaluate = evaluate;
-        ask(&b, NULL, 0);
+        builder_ask(&b, "jacobian", 0, NULL);
         struct stability_report *report = builder_diagnose(&b);
-        const struct stability_result *whole = member(result_of(report), "whole");
-        assert_int_equal(member(whole, "per_sample")->boolean, evaluate);
-        assert_within(number_of(whole, "output_size"), evaluate ? 2 : 6, 0);
+        const struct stability_result *whole = result_member(result_of(report), "whole");
+        assert_int_equal(result_member(whole, "per_sample")->boolean, evaluate);
+        assert_within(result_number_of(whole, "output_size"), evaluate ? 2 : 6, 0);
         if (evaluate)
             expect_values(whole, 1 / sqrt(1 + 1e-5), 1 / sqrt(1 + 1e-5));
         stability_report_free(report);
@@ -184,14 +151,14 @@ static void tokens_are_compared(void **state)
     builder_linear(&b, "flat", NULL, 2, 2);
     builder_weight(&b, "flat.weight", SHAPE(2, 2), (double[]){1, 0, 0, 0});
     builder_sum_of_squares(&b);
-    ask(&b, NULL, 0);
+    builder_ask(&b, "jacobian", 0, NULL);
     struct stability_report *report = builder_diagnose(&b);
-    const struct stability_result *tokens = member(result_of(report), "tokens");
-    assert_string_equal(member(item(tokens, 0), "layer")->text, "fc");
-    assert_close(number_of(item(tokens, 0), "mean_cosine"), 0.6, 1e-12);
-    assert_close(number_of(item(tokens, 0), "rank_one_residual"), sqrt(8 / 34.), 1e-12);
-    assert_close(number_of(item(tokens, 1), "mean_cosine"), 1, 1e-12);
-    assert_within(number_of(item(tokens, 1), "rank_one_residual"), 0, 0);
+    const struct stability_result *tokens = result_member(result_of(report), "tokens");
+    assert_string_equal(result_member(result_item(tokens, 0), "layer")->text, "fc");
+    assert_close(result_number_of(result_item(tokens, 0), "mean_cosine"), 0.6, 1e-12);
+    assert_close(result_number_of(result_item(tokens, 0), "rank_one_residual"), sqrt(8 / 34.), 1e-12);
+    assert_close(result_number_of(result_item(tokens, 1), "mean_cosine"), 1, 1e-12);
+    assert_within(result_number_of(result_item(tokens, 1), "rank_one_residual"), 0, 0);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -206,11 +173,11 @@ static void what_is_not_finite_is_not_known(void **state)
     builder_data(&b, "target", SHAPE(1, 2), (double[2]){0});
     builder_layer(&b, "root", "Sqrt", NULL);
     builder_sum_of_squares(&b);
-    ask(&b, NULL, 0);
+    builder_ask(&b, "jacobian", 0, NULL);
     struct stability_report *report = builder_diagnose(&b);
-    const struct stability_result *whole = member(result_of(report), "whole");
-    assert_true(isnan(number_of(whole, "largest_singular_value")));
-    assert_int_equal(member(whole, "state")->kind, STABILITY_RESULT_NULL);
+    const struct stability_result *whole = result_member(result_of(report), "whole");
+    assert_true(isnan(result_number_of(whole, "largest_singular_value")));
+    assert_int_equal(result_member(whole, "state")->kind, STABILITY_RESULT_NULL);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -236,36 +203,19 @@ static void settings_have_ranges(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct builder b = {0};
         two_blocks(&b);
-        ask(&b, &cases[i].setting, 1);
+        builder_ask(&b, "jacobian", 1, &cases[i].setting);
         builder_expect_error(&b, cases[i].code, cases[i].pointer);
         builder_free(&b);
     }
-}
-
-static bool stop_at_jacobian(void *context, const char *stage, int64_t done, int64_t total)
-{
-    int *calls = context;
-    assert_true(done >= 0 && done <= total);
-    *calls += strcmp(stage, "jacobian") == 0;
-    return *calls < 5;
 }
 
 static void it_can_be_stopped(void **state)
 {
     (void)state;
     struct builder b = {0};
-    int calls = 0;
     two_blocks(&b);
-    ask(&b, NULL, 0);
-    builder_options(&b)->progress = stop_at_jacobian;
-    builder_options(&b)->progress_context = &calls;
-    struct stability_error error = {0};
-    struct stability_plan *plan = stability_plan_new(&b.request, &error);
-    assert_non_null(plan);
-    assert_null(stability_diagnose(plan, &error));
-    assert_int_equal(error.code, STABILITY_ERROR_CANCELLED);
-    assert_int_equal(calls, 5);
-    stability_plan_free(plan);
+    builder_ask(&b, "jacobian", 0, NULL);
+    builder_expect_stop(&b, "jacobian", 5);
     builder_free(&b);
 }
 

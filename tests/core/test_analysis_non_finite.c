@@ -8,30 +8,10 @@
 
 static struct stability_report *analysed(struct builder *b, const struct stability_result **result)
 {
-    static const struct stability_analysis asked = {.name = "non_finite"};
-    builder_options(b)->analyses = &asked;
-    builder_options(b)->analysis_count = 1;
+    builder_ask(b, "non_finite", 0, NULL);
     struct stability_report *report = builder_diagnose(b);
-    *result = stability_result_member(report->analyses, "non_finite");
-    assert_non_null(*result);
+    *result = result_member(report->analyses, "non_finite");
     return report;
-}
-
-static const struct stability_result *member(const struct stability_result *of, const char *name)
-{
-    const struct stability_result *found = stability_result_member(of, name);
-    if (!found)
-        fail_msg("there is no member '%s'", name);
-    return found;
-}
-
-static const struct stability_result *item(const struct stability_result *list, size_t index)
-{
-    const struct stability_result *child = list->children;
-    for (size_t i = 0; child && i < index; i++)
-        child = child->next;
-    assert_non_null(child);
-    return child;
 }
 
 static size_t length(const struct stability_result *list)
@@ -44,8 +24,8 @@ static size_t length(const struct stability_result *list)
 
 static void expect_text(const struct stability_result *of, const char *name, const char *expected)
 {
-    assert_int_equal(member(of, name)->kind, STABILITY_RESULT_TEXT);
-    assert_string_equal(member(of, name)->text, expected);
+    assert_int_equal(result_member(of, name)->kind, STABILITY_RESULT_TEXT);
+    assert_string_equal(result_member(of, name)->text, expected);
 }
 
 /* log(exp(100) - exp(100)), as inf - inf. */
@@ -60,34 +40,35 @@ static void an_infinity_and_the_nan_of_it(void **state)
     builder_layer(&b, "difference", "Sub", "exp exp");
     builder_sum_of_squares(&b);
     struct stability_report *report = analysed(&b, &result);
-    assert_true(member(result, "found")->boolean);
-    const struct stability_result *first = member(result, "first"), *nan = member(result, "first_nan");
+    assert_true(result_member(result, "found")->boolean);
+    const struct stability_result *first = result_member(result, "first"),
+                                  *nan = result_member(result, "first_nan");
     expect_text(first, "pass", "forward");
     expect_text(first, "layer", "exp");
     expect_text(first, "type", "Exp");
     expect_text(first, "where", "the output");
     expect_text(first, "how", "exp(100) overflows float32");
-    assert_int_equal(length(member(first, "element")), 2);
-    assert_int_equal(item(member(first, "element"), 1)->integer, 1);
-    assert_true(isinf(member(first, "value")->number));
-    const struct stability_result *operand = item(member(first, "operands"), 0);
+    assert_int_equal(length(result_member(first, "element")), 2);
+    assert_int_equal(result_item(result_member(first, "element"), 1)->integer, 1);
+    assert_true(isinf(result_member(first, "value")->number));
+    const struct stability_result *operand = result_item(result_member(first, "operands"), 0);
     expect_text(operand, "name", "input");
-    assert_close(member(operand, "value")->number, 100, 0);
-    assert_int_equal(item(member(operand, "element"), 1)->integer, 1);
+    assert_close(result_member(operand, "value")->number, 100, 0);
+    assert_int_equal(result_item(result_member(operand, "element"), 1)->integer, 1);
 
     expect_text(nan, "layer", "difference");
     expect_text(nan, "how", "inf - inf");
-    assert_true(isnan(member(nan, "value")->number));
-    assert_int_equal(length(member(nan, "operands")), 2);
-    assert_true(isinf(member(item(member(nan, "operands"), 1), "value")->number));
+    assert_true(isnan(result_member(nan, "value")->number));
+    assert_int_equal(length(result_member(nan, "operands")), 2);
+    assert_true(isinf(result_member(result_item(result_member(nan, "operands"), 1), "value")->number));
 
-    const struct stability_result *spread = member(result, "spread");
-    expect_text(item(spread, 0), "layer", "exp");
-    assert_int_equal(member(item(spread, 0), "inf_count")->integer, 1);
-    assert_int_equal(member(item(spread, 0), "count")->integer, 3);
-    expect_text(item(spread, 1), "layer", "difference");
-    assert_int_equal(member(item(spread, 1), "nan_count")->integer, 1);
-    expect_text(item(spread, 2), "pass", "backward");
+    const struct stability_result *spread = result_member(result, "spread");
+    expect_text(result_item(spread, 0), "layer", "exp");
+    assert_int_equal(result_member(result_item(spread, 0), "inf_count")->integer, 1);
+    assert_int_equal(result_member(result_item(spread, 0), "count")->integer, 3);
+    expect_text(result_item(spread, 1), "layer", "difference");
+    assert_int_equal(result_member(result_item(spread, 1), "nan_count")->integer, 1);
+    expect_text(result_item(spread, 2), "pass", "backward");
     stability_report_free(report);
     builder_free(&b);
 }
@@ -103,12 +84,12 @@ static void in_the_data(void **state)
     builder_integer(&b, "dim", 1);
     builder_sum_of_squares(&b);
     struct stability_report *report = analysed(&b, &result);
-    expect_text(member(result, "first"), "pass", "data");
-    expect_text(member(result, "first"), "where", "data 'input'");
-    assert_int_equal(member(member(result, "first"), "layer")->kind, STABILITY_RESULT_NULL);
-    expect_text(member(result, "first_nan"), "layer", "softmax");
-    assert_non_null(
-        strstr(member(member(result, "first_nan"), "how")->text, "every element of the row is -inf"));
+    expect_text(result_member(result, "first"), "pass", "data");
+    expect_text(result_member(result, "first"), "where", "data 'input'");
+    assert_int_equal(result_member(result_member(result, "first"), "layer")->kind, STABILITY_RESULT_NULL);
+    expect_text(result_member(result, "first_nan"), "layer", "softmax");
+    assert_non_null(strstr(result_member(result_member(result, "first_nan"), "how")->text,
+                           "every element of the row is -inf"));
     stability_report_free(report);
     builder_free(&b);
 }
@@ -125,15 +106,17 @@ static void in_the_backward_pass(void **state)
     builder_layer(&b, "root", "Sqrt", NULL);
     builder_sum_of_squares(&b);
     struct stability_report *report = analysed(&b, &result);
-    const struct stability_result *first = member(result, "first");
+    const struct stability_result *first = result_member(result, "first");
     expect_text(first, "pass", "backward");
     expect_text(first, "layer", "root");
     expect_text(first, "where", "the gradient of its input");
-    assert_int_equal(item(member(first, "element"), 0)->integer, 1);
-    assert_close(member(item(member(first, "operands"), 0), "value")->number, 0, 0); /* y */
-    assert_close(member(item(member(first, "operands"), 1), "value")->number, 2, 0); /* dy */
-    assert_int_equal(length(member(result, "spread")), 1);                           /* to "before" */
-    expect_text(item(member(result, "spread"), 0), "layer", "before");
+    assert_int_equal(result_item(result_member(first, "element"), 0)->integer, 1);
+    assert_close(result_member(result_item(result_member(first, "operands"), 0), "value")->number, 0,
+                 0); /* y */
+    assert_close(result_member(result_item(result_member(first, "operands"), 1), "value")->number, 2,
+                 0);                                              /* dy */
+    assert_int_equal(length(result_member(result, "spread")), 1); /* to "before" */
+    expect_text(result_item(result_member(result, "spread"), 0), "layer", "before");
     stability_report_free(report);
     builder_free(&b);
 }
@@ -150,20 +133,20 @@ static void how_near_it_was(void **state)
     builder_weight(&b, "fc.weight", SHAPE(1, 1), (double[]){8});
     builder_sum_of_squares(&b);
     struct stability_report *report = analysed(&b, &result);
-    assert_false(member(result, "found")->boolean);
-    assert_int_equal(member(result, "first")->kind, STABILITY_RESULT_NULL);
-    assert_int_equal(member(result, "first_nan")->kind, STABILITY_RESULT_NULL);
-    assert_int_equal(length(member(result, "spread")), 0);
-    const struct stability_result *forward = member(member(result, "greatest"), "forward");
-    const struct stability_result *backward = member(member(result, "greatest"), "backward");
-    assert_close(member(forward, "magnitude")->number, 16, 0);
+    assert_false(result_member(result, "found")->boolean);
+    assert_int_equal(result_member(result, "first")->kind, STABILITY_RESULT_NULL);
+    assert_int_equal(result_member(result, "first_nan")->kind, STABILITY_RESULT_NULL);
+    assert_int_equal(length(result_member(result, "spread")), 0);
+    const struct stability_result *forward = result_member(result_member(result, "greatest"), "forward");
+    const struct stability_result *backward = result_member(result_member(result, "greatest"), "backward");
+    assert_close(result_member(forward, "magnitude")->number, 16, 0);
     expect_text(forward, "layer", "fc");
     expect_text(forward, "tensor", "output");
-    assert_close(member(forward, "doublings_left")->number, 124,
+    assert_close(result_member(forward, "doublings_left")->number, 124,
                  1e-6); /* log2 of the limit is just below 128 */
-    assert_close(member(backward, "magnitude")->number, 64, 0);
+    assert_close(result_member(backward, "magnitude")->number, 64, 0);
     expect_text(backward, "tensor", "weight");
-    assert_close(member(backward, "doublings_left")->number, 122, 1e-6);
+    assert_close(result_member(backward, "doublings_left")->number, 122, 1e-6);
     stability_report_free(report);
     builder_free(&b);
 }

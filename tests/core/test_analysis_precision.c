@@ -185,9 +185,7 @@ static struct stability_report *products(const double input[2], size_t setting_c
 {
     static const struct stability_member off = {"emulate", {STABILITY_BOOLEAN, .boolean = false}};
     struct builder b = {0};
-    struct stability_analysis analysis = {"precision", {setting_count, &off}};
-    builder_options(&b)->analyses = &analysis;
-    builder_options(&b)->analysis_count = 1;
+    builder_ask(&b, "precision", setting_count, &off);
     builder_data(&b, "input", SHAPE(1, 2), input);
     builder_data(&b, "target", SHAPE(1, 2), (double[]){0, 0});
     builder_layer(&b, "same", "Identity", NULL);
@@ -241,10 +239,8 @@ static struct stability_report *small_gradients(int64_t exponent)
 {
     struct builder b = {0};
     struct stability_member setting = {"loss_scale_exponent", {STABILITY_INTEGER, .integer = exponent}};
-    struct stability_analysis analysis = {"precision", {1, &setting}};
     builder_options(&b)->precision = STABILITY_PRECISION_FLOAT64;
-    builder_options(&b)->analyses = &analysis;
-    builder_options(&b)->analysis_count = 1;
+    builder_ask(&b, "precision", 1, &setting);
     builder_data(&b, "input", SHAPE(1, 4), (double[]){100000, 0x1p-30, 1, 2});
     builder_data(&b, "target", SHAPE(1, 1), (double[]){-5});
     builder_linear(&b, "fc", NULL, 4, 1);

@@ -7,21 +7,13 @@
 #include <math.h>
 #include <string.h>
 
-static const struct stability_result *member(const struct stability_result *of, const char *name)
-{
-    const struct stability_result *found = stability_result_member(of, name);
-    if (!found)
-        fail_msg("there is no member '%s'", name);
-    return found;
-}
-
 static const struct stability_result *operation(const struct stability_result *ranges, const char *layer,
                                                 const char *pass)
 {
-    for (const struct stability_result *o = member(ranges, "operations")->children; o; o = o->next) {
-        const struct stability_result *name = member(o, "layer");
+    for (const struct stability_result *o = result_member(ranges, "operations")->children; o; o = o->next) {
+        const struct stability_result *name = result_member(o, "layer");
         bool same = name->kind == STABILITY_RESULT_NULL ? !layer : layer && strcmp(name->text, layer) == 0;
-        if (same && strcmp(member(o, "pass")->text, pass) == 0)
+        if (same && strcmp(result_member(o, "pass")->text, pass) == 0)
             return o;
     }
     fail_msg("there is no %s pass of '%s'", pass, layer ? layer : "the loss");
@@ -30,9 +22,9 @@ static const struct stability_result *operation(const struct stability_result *r
 
 static void expect_range(const struct stability_result *of, const char *name, double low, double high)
 {
-    const struct stability_result *range = member(of, name);
+    const struct stability_result *range = result_member(of, name);
     double error = 1e-5 * (1 + fabs(low) + fabs(high));
-    double found_low = member(range, "low")->number, found_high = member(range, "high")->number;
+    double found_low = result_member(range, "low")->number, found_high = result_member(range, "high")->number;
     if (!(found_low <= low && found_low >= low - error && found_high >= high && found_high <= high + error))
         fail_msg("%s is [%.9g, %.9g] where [%.9g, %.9g] was expected", name, found_low, found_high, low,
                  high);
@@ -40,26 +32,24 @@ static void expect_range(const struct stability_result *of, const char *name, do
 
 static void expect_status(const struct stability_result *operation, const char *status)
 {
-    if (strcmp(member(operation, "status")->text, status) != 0)
-        fail_msg("%s is %s, not %s: %s", member(operation, "layer")->text, member(operation, "status")->text,
-                 status,
-                 member(operation, "how")->kind == STABILITY_RESULT_TEXT ? member(operation, "how")->text
-                                                                         : "-");
+    if (strcmp(result_member(operation, "status")->text, status) != 0)
+        fail_msg("%s is %s, not %s: %s", result_member(operation, "layer")->text,
+                 result_member(operation, "status")->text, status,
+                 result_member(operation, "how")->kind == STABILITY_RESULT_TEXT
+                     ? result_member(operation, "how")->text
+                     : "-");
 }
 
 static struct stability_member settings[4];
-static struct stability_analysis asked = {"ranges", {0, settings}};
 
 /* With the input in [low, high]. */
 static struct stability_report *analysed(struct builder *b, const double *range,
                                          const struct stability_result **ranges)
 {
     settings[0] = (struct stability_member){"input", {STABILITY_LIST, .list = {2, range, false}}};
-    asked.settings.count = range ? 1 : 0;
-    builder_options(b)->analyses = &asked;
-    builder_options(b)->analysis_count = 1;
+    builder_ask(b, "ranges", range ? 1 : 0, settings);
     struct stability_report *report = builder_diagnose(b);
-    *ranges = member(report->analyses, "ranges");
+    *ranges = result_member(report->analyses, "ranges");
     return report;
 }
 
@@ -81,7 +71,7 @@ static void of_a_small_network(void **state)
     builder_layer(&b, "act", "ReLU", NULL);
     builder_sum_of_squares(&b);
     struct stability_report *report = analysed(&b, (double[]){-1, 2}, &ranges);
-    assert_string_equal(member(ranges, "status")->text, "proved");
+    assert_string_equal(result_member(ranges, "status")->text, "proved");
     expect_range(operation(ranges, "fc", "forward"), "output", -4.5, 6);
     expect_range(operation(ranges, "act", "forward"), "output", 0, 6);
     expect_range(operation(ranges, NULL, "backward"), "gradient", -2, 10);
@@ -155,7 +145,8 @@ static void post_again(const struct stability_result *witness, const char *const
     struct builder b = {0};
     double data[16], target[16] = {0};
     size_t elements = 0;
-    const struct stability_result *values = member(member(member(witness, "data"), "input"), "data");
+    const struct stability_result *values =
+        result_member(result_member(result_member(witness, "data"), "input"), "data");
     for (const struct stability_result *value = values->children; value && elements < 16; value = value->next)
         data[elements++] = value->number;
     assert_int_equal(elements, stability_shape_count(&shape));
@@ -204,11 +195,11 @@ static void of_what_fails(void **state)
         builder_sum_of_squares(&b);
         struct stability_report *report = analysed(&b, (double[]){failing[i].low, failing[i].high}, &ranges);
         const struct stability_result *failed = operation(ranges, failing[i].layer, failing[i].pass);
-        assert_string_equal(member(ranges, "status")->text, "witnessed");
+        assert_string_equal(result_member(ranges, "status")->text, "witnessed");
         expect_status(failed, "witnessed");
-        assert_int_equal(member(failed, "how")->kind, STABILITY_RESULT_TEXT);
-        assert_false(member(failed, "follows")->boolean);
-        post_again(member(failed, "witness"), failing[i].types, count, SHAPE(2, 1), failing[i].layer);
+        assert_int_equal(result_member(failed, "how")->kind, STABILITY_RESULT_TEXT);
+        assert_false(result_member(failed, "follows")->boolean);
+        post_again(result_member(failed, "witness"), failing[i].types, count, SHAPE(2, 1), failing[i].layer);
         stability_report_free(report);
         builder_free(&b);
     }
@@ -229,7 +220,7 @@ static void softmax_is_safe_where_exp_is_not(void **state)
     builder_layer(&b, "log", "Log", NULL);
     builder_sum_of_squares(&b);
     struct stability_report *report = analysed(&b, (double[]){-1e30, 1e30}, &ranges);
-    assert_string_equal(member(ranges, "status")->text, "proved");
+    assert_string_equal(result_member(ranges, "status")->text, "proved");
     expect_status(operation(ranges, "log", "forward"), "proved"); /* sigmoid of [0, 1] is at least 1/2 */
     stability_report_free(report);
     builder_free(&b);
@@ -252,7 +243,8 @@ static void a_normalisation_needs_its_eps(void **state)
         struct stability_report *report = analysed(&b, (double[]){-5, 5}, &ranges);
         expect_status(operation(ranges, "norm", "forward"), with ? "proved" : "witnessed");
         if (with) {
-            double high = member(member(operation(ranges, "norm", "forward"), "output"), "high")->number;
+            double high =
+                result_member(result_member(operation(ranges, "norm", "forward"), "output"), "high")->number;
             assert_true(high >= 2 && high < 2.01); /* √(5 - 1) */
         }
         stability_report_free(report);
@@ -272,10 +264,10 @@ static void narrower_formats_are_judged_too(void **state)
     builder_layer(&b, "square", "Square", NULL);
     builder_loss(&b, "L1Loss", NULL);
     struct stability_report *report = analysed(&b, NULL, &ranges);
-    assert_string_equal(member(ranges, "status")->text, "proved");
-    assert_string_equal(member(operation(ranges, "before", "forward"), "float16")->text, "proved");
-    assert_string_equal(member(operation(ranges, "square", "forward"), "float16")->text, "witnessed");
-    assert_string_equal(member(operation(ranges, "square", "forward"), "bfloat16")->text, "proved");
+    assert_string_equal(result_member(ranges, "status")->text, "proved");
+    assert_string_equal(result_member(operation(ranges, "before", "forward"), "float16")->text, "proved");
+    assert_string_equal(result_member(operation(ranges, "square", "forward"), "float16")->text, "witnessed");
+    assert_string_equal(result_member(operation(ranges, "square", "forward"), "bfloat16")->text, "proved");
     stability_report_free(report);
     builder_free(&b);
 }
@@ -292,16 +284,15 @@ static void weights_may_have_a_radius(void **state)
     builder_sum_of_squares(&b);
     settings[0] = (struct stability_member){"input", {STABILITY_LIST, .list = {2, (double[]){1, 3}, false}}};
     settings[1] = (struct stability_member){"weights", {STABILITY_REAL, .real = 0.5}};
-    asked.settings.count = 2;
-    builder_options(&b)->analyses = &asked;
-    builder_options(&b)->analysis_count = 1;
+    builder_ask(&b, "ranges", 2, settings);
     struct stability_report *report = builder_diagnose(&b);
     /* the midpoint form is wider than the corners' [1.5, 7.5] where both factors have a radius */
     const struct stability_result *output =
-        member(operation(member(report->analyses, "ranges"), "fc", "forward"), "output");
-    assert_true(member(output, "low")->number <= 1.5 && member(output, "low")->number >= 0.5 - 1e-4);
-    expect_range(operation(member(report->analyses, "ranges"), "fc", "forward"), "output",
-                 member(output, "low")->number, 7.5);
+        result_member(operation(result_member(report->analyses, "ranges"), "fc", "forward"), "output");
+    assert_true(result_member(output, "low")->number <= 1.5 &&
+                result_member(output, "low")->number >= 0.5 - 1e-4);
+    expect_range(operation(result_member(report->analyses, "ranges"), "fc", "forward"), "output",
+                 result_member(output, "low")->number, 7.5);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -314,9 +305,7 @@ static void expect_refusal(struct stability_value value, const char *name, const
     builder_layer(&b, "before", "Identity", NULL);
     builder_loss(&b, "L1Loss", NULL);
     settings[0] = (struct stability_member){name, value};
-    asked.settings.count = 1;
-    builder_options(&b)->analyses = &asked;
-    builder_options(&b)->analysis_count = 1;
+    builder_ask(&b, "ranges", 1, settings);
     builder_expect_error(&b, STABILITY_ERROR_INVALID_ATTRIBUTE, pointer);
     builder_free(&b);
 }

@@ -23,21 +23,11 @@ static void quadratic(struct builder *b)
 #define WORD(title, text) ((struct stability_member){title, {STABILITY_STRING, .string = (text)}})
 #define YES(title) ((struct stability_member){title, {STABILITY_BOOLEAN, .boolean = true}})
 
-static const struct stability_result *member(const struct stability_result *result, const char *name)
-{
-    const struct stability_result *found = stability_result_member(result, name);
-    if (!found)
-        fail_msg("no '%s'", name);
-    return found;
-}
-
 /* The report of a builder with one analysis; freed with stability_report_free. */
 static struct stability_report *analyse(struct builder *b, const char *name, size_t count,
                                         const struct stability_member *settings)
 {
-    const struct stability_analysis analysis = {name, {count, settings}};
-    builder_options(b)->analyses = &analysis;
-    builder_options(b)->analysis_count = 1;
+    builder_ask(b, name, count, settings);
     struct stability_report *report = builder_diagnose(b);
     builder_options(b)->analysis_count = 0;
     return report;
@@ -48,14 +38,14 @@ static void expect_outcome(struct builder *b, double rate, const char *outcome, 
 {
     const struct stability_member settings[] = {REAL("learning_rate", rate)};
     struct stability_report *report = analyse(b, "training", 1, settings);
-    const struct stability_result *training = member(report->analyses, "training");
-    assert_string_equal(member(training, "outcome")->text, outcome);
-    assert_int_equal(member(training, "step")->integer, step);
-    assert_true(strlen(member(training, "message")->text) > 20);
-    const struct stability_result *next = member(training, "further_outcomes")->children;
+    const struct stability_result *training = result_member(report->analyses, "training");
+    assert_string_equal(result_member(training, "outcome")->text, outcome);
+    assert_int_equal(result_member(training, "step")->integer, step);
+    assert_true(strlen(result_member(training, "message")->text) > 20);
+    const struct stability_result *next = result_member(training, "further_outcomes")->children;
     assert_int_equal(next != NULL, further != NULL);
     if (next)
-        assert_string_equal(member(next, "outcome")->text, further);
+        assert_string_equal(result_member(next, "outcome")->text, further);
     stability_report_free(report);
     builder_free(b);
 }
@@ -139,21 +129,22 @@ static void a_threshold_comes_from_the_norms(void **state)
     const struct stability_member settings[] = {REAL("learning_rate", 0.05), INTEGER("steps", 4),
                                                 REAL("clip_grad_norm", 4)};
     struct stability_report *report = analyse(&b, "training", 2, settings);
-    const struct stability_result *clipping = member(member(report->analyses, "training"), "clipping");
-    assert_within(member(clipping, "suggested_max_norm")->number, 8, 1e-5);
-    assert_within(member(clipping, "median_gradient_norm")->number, (4.8 + 2.88) / 2, 1e-5);
-    assert_true(member(clipping, "clipped_fraction")->number == 0);
+    const struct stability_result *clipping =
+        result_member(result_member(report->analyses, "training"), "clipping");
+    assert_within(result_member(clipping, "suggested_max_norm")->number, 8, 1e-5);
+    assert_within(result_member(clipping, "median_gradient_norm")->number, (4.8 + 2.88) / 2, 1e-5);
+    assert_true(result_member(clipping, "clipped_fraction")->number == 0);
     stability_report_free(report);
 
     /* Clipped to 4, w goes 1, 0.8, 0.6: norms 8, 6.4, 4.8, 3.2. */
     report = analyse(&b, "training", 3, settings);
-    const struct stability_result *training = member(report->analyses, "training");
-    assert_true(member(member(training, "clipping"), "clipped_fraction")->number == 0.75);
-    assert_within(member(training, "gradient_norms")->children->next->number, 6.4, 1e-4);
-    const struct stability_result *layer = member(training, "layers")->children;
-    assert_string_equal(member(layer, "layer")->text, "fc");
-    assert_within(member(layer, "weight_changes")->children->number, 0.2, 1e-6);
-    assert_within(member(layer, "weight_changes")->children->next->number, 0.25, 1e-6);
+    const struct stability_result *training = result_member(report->analyses, "training");
+    assert_true(result_member(result_member(training, "clipping"), "clipped_fraction")->number == 0.75);
+    assert_within(result_member(training, "gradient_norms")->children->next->number, 6.4, 1e-4);
+    const struct stability_result *layer = result_member(training, "layers")->children;
+    assert_string_equal(result_member(layer, "layer")->text, "fc");
+    assert_within(result_member(layer, "weight_changes")->children->number, 0.2, 1e-6);
+    assert_within(result_member(layer, "weight_changes")->children->next->number, 0.25, 1e-6);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -162,7 +153,7 @@ static void a_threshold_comes_from_the_norms(void **state)
 
 static double edge(const struct stability_result *result, const char *name)
 {
-    const struct stability_result *rate = member(member(result, name), "rate");
+    const struct stability_result *rate = result_member(result_member(result, name), "rate");
     return rate->kind == STABILITY_RESULT_NULL ? NAN : rate->number;
 }
 
@@ -174,14 +165,14 @@ static void edges_are_where_the_mathematics_says(void **state)
     struct builder b = {0};
     quadratic(&b);
     struct stability_report *report = analyse(&b, "learning_rate", 0, NULL);
-    const struct stability_result *result = member(report->analyses, "learning_rate");
+    const struct stability_result *result = result_member(report->analyses, "learning_rate");
     assert_close(edge(result, "rises_from"), 0.25, 0.02);
     assert_close(edge(result, "diverges_from"), (1 + pow(4, 0.1)) / 8, 0.02);
     assert_close(edge(result, "moves_from"), 2.5e-4 / 80, 0.02);
     assert_close(edge(result, "suggested"), edge(result, "rises_from") / 3, 1e-12);
-    assert_string_equal(member(result, "effect")->text, "falls");
-    const struct stability_result *ratio = member(result, "update_ratios")->children;
-    assert_within(member(ratio, "update_ratio")->number, 0.08, 1e-6);
+    assert_string_equal(result_member(result, "effect")->text, "falls");
+    const struct stability_result *ratio = result_member(result, "update_ratios")->children;
+    assert_within(result_member(ratio, "update_ratio")->number, 0.08, 1e-6);
     assert_null(report_finding(report, "learning-rate"));
     stability_report_free(report);
     builder_free(&b);
@@ -196,9 +187,10 @@ static void ratios_are_those_of_the_optimizer(void **state)
     builder_options(&b)->precision = STABILITY_PRECISION_FLOAT64;
     const struct stability_member settings[] = {WORD("optimizer", "Adam")};
     struct stability_report *report = analyse(&b, "learning_rate", 1, settings);
-    const struct stability_result *result = member(report->analyses, "learning_rate");
-    assert_within(member(member(result, "update_ratios")->children, "update_ratio")->number, 1e-3, 1e-9);
-    assert_true(member(result, "learning_rate")->number == 1e-3);
+    const struct stability_result *result = result_member(report->analyses, "learning_rate");
+    assert_within(result_member(result_member(result, "update_ratios")->children, "update_ratio")->number,
+                  1e-3, 1e-9);
+    assert_true(result_member(result, "learning_rate")->number == 1e-3);
     stability_report_free(report);
     builder_free(&b);
 }
@@ -210,7 +202,7 @@ static void nothing_is_told_of_what_is_not_finite(void **state)
     quadratic(&b);
     ((double *)(uintptr_t)b.data[0].tensor.data)[0] = INFINITY;
     struct stability_report *report = analyse(&b, "learning_rate", 0, NULL);
-    const struct stability_result *result = member(report->analyses, "learning_rate");
+    const struct stability_result *result = result_member(report->analyses, "learning_rate");
     assert_true(isnan(edge(result, "suggested")) && isnan(edge(result, "diverges_from")));
     assert_null(report_finding(report, "learning-rate"));
     stability_report_free(report);
@@ -328,38 +320,13 @@ static void the_budget_counts(void **state)
     }
 }
 
-struct watch {
-    const char *stage;
-    int calls;
-};
-
-static bool stop_in_training(void *context, const char *stage, int64_t done, int64_t total)
-{
-    struct watch *watch = context;
-    assert_true(done >= 0 && done <= total);
-    watch->stage = stage;
-    watch->calls += strcmp(stage, "training") == 0;
-    return watch->calls < 10;
-}
-
 static void training_can_be_stopped(void **state)
 {
     (void)state;
     struct builder b = {0};
-    struct watch watch = {0};
-    struct stability_error error = {0};
-    const struct stability_analysis analysis = {"training", {0}};
     quadratic(&b);
-    builder_options(&b)->analyses = &analysis;
-    builder_options(&b)->analysis_count = 1;
-    builder_options(&b)->progress = stop_in_training;
-    builder_options(&b)->progress_context = &watch;
-    struct stability_plan *plan = stability_plan_new(&b.request, &error);
-    assert_non_null(plan);
-    assert_null(stability_diagnose(plan, &error));
-    assert_int_equal(error.code, STABILITY_ERROR_CANCELLED);
-    assert_int_equal(watch.calls, 10);
-    stability_plan_free(plan);
+    builder_ask(&b, "training", 0, NULL);
+    builder_expect_stop(&b, "training", 10);
     builder_free(&b);
 }
 
