@@ -1,4 +1,5 @@
-/* A normalised element is at most √(size - 1) of its group, and at most the spread of the elements over √eps. */
+/* A normalised element is at most √(size - 1) of its group, and at most the spread of the elements over √eps.
+ */
 #include "core/layers/norm.h"
 
 /* What bounds a pass whose groups have statistics of their own. */

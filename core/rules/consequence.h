@@ -9,8 +9,8 @@ bool is_poisoned(const struct stability_layer_report *layer);
 
 /* By value, in the context's memory: whether every path from it to the loss leads through a weight that is
  * exactly 0, or a product with a gate made of parameters alone that is at most 1e-4, as in residual branches
- * that start at 0 (zero-initialised normalisations, ReZero, LayerScale). Its gradient is then 0, or next to it,
- * by construction. NULL where memory ran out. */
+ * that start at 0 (zero-initialised normalisations, ReZero, LayerScale). Its gradient is then 0, or next to
+ * it, by construction. NULL where memory ran out. */
 const bool *silenced_values(struct rule_context *context);
 
 /* By value: whether a layer with weights comes between it and the loss. NULL where memory ran out. */
