@@ -1,4 +1,5 @@
 #include "server/command.h"
+#include "server/http/listener.h"
 #include "server/http/server.h"
 #include "server/input/request.h"
 #include "server/jobs/jobs.h"

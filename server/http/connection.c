@@ -1,10 +1,16 @@
+#define _GNU_SOURCE /* POLLRDHUP */
+
 #include "server/http/connection.h"
 
 #include "server/clock.h"
+#include "server/http/refusal.h"
 #include "server/http/tls.h"
 
+#include <linux/tcp.h>
 #include <math.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -32,6 +38,27 @@ void http_server_leave(struct http_server *server, bool work)
     pthread_mutex_lock(&server->mutex);
     server->in_flight--;
     server->working -= work;
+    pthread_cond_broadcast(&server->ended);
+    pthread_mutex_unlock(&server->mutex);
+}
+
+bool http_server_suspend(struct http_server *server, struct MHD_Connection *handle)
+{
+    pthread_mutex_lock(&server->mutex);
+    bool open = !server->closing;
+    if (open) {
+        server->suspended++;
+        MHD_suspend_connection(handle);
+    }
+    pthread_mutex_unlock(&server->mutex);
+    return open;
+}
+
+void http_server_resume(struct http_server *server, struct MHD_Connection *handle)
+{
+    pthread_mutex_lock(&server->mutex);
+    MHD_resume_connection(handle);
+    server->suspended--;
     pthread_cond_broadcast(&server->ended);
     pthread_mutex_unlock(&server->mutex);
 }
@@ -86,6 +113,9 @@ static struct connection *connection_new(struct http_server *server, struct MHD_
         return NULL;
     }
     connection->server = server;
+    connection->fresh = true;
+    connection->goes_on = true;
+    connection->unread = true;
     note_address(connection, handle);
     connection->session = server->service->config->tls_cert == NULL ? NULL : session_of(handle);
     watch_lock(server->watch);
@@ -95,22 +125,75 @@ static struct connection *connection_new(struct http_server *server, struct MHD_
     return connection;
 }
 
+/* Whether anything came over a connection that had no request yet. */
+static bool has_received(const struct connection *connection)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+    return connection->fresh && connection->session == NULL &&
+           getsockopt(connection->watched.descriptor, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 &&
+           info.tcpi_bytes_received > 0;
+}
+
+void connection_expired(struct connection *connection)
+{
+    struct stability_error error = {0};
+    if (!connection->goes_on || !has_received(connection)) {
+        connection->goes_on = false;
+        shutdown(connection->watched.descriptor, SHUT_RDWR);
+        return;
+    }
+    stability_fail(&error, STABILITY_ERROR_BODY_TIMEOUT, NULL,
+                   "the request line did not arrive within %g seconds",
+                   http_header_seconds(connection->server));
+    refusal_send(connection, &error);
+    watch_deadline(connection->server->watch, &connection->watched, clock_seconds() + HTTP_LINGER_SECONDS);
+}
+
+static bool is_there(const struct connection *connection)
+{
+    struct pollfd peer = {.fd = connection->watched.descriptor, .events = POLLRDHUP};
+    return poll(&peer, 1, 0) == 0;
+}
+
+/* libmicrohttpd closes without a word where the first line has no blank. (Over TLS the session is gone by
+ * now.) */
+static void answer_nonsense(struct connection *connection)
+{
+    struct stability_error error = {0};
+    if (connection->goes_on && connection->session == NULL && is_there(connection)) {
+        stability_fail(
+            &error, STABILITY_ERROR_FRAMING, NULL,
+            "the request line is not a method, a target and a version with one blank between them");
+        refusal_send(connection, &error);
+    }
+}
+
+/* The descriptor is open still: libmicrohttpd closes it next. */
 static void connection_free(struct connection *connection)
 {
     struct watch *watch = connection->server->watch;
     watch_lock(watch);
+    answer_nonsense(connection);
     watch_remove(watch, &connection->watched);
     watch_unlock(watch);
+    if (connection->unread && is_there(connection)) {
+        linger_take(connection->server->linger, connection->watched.descriptor);
+    }
     free(connection);
 }
 
 void connection_notify(void *closure, struct MHD_Connection *handle, void **socket_context,
                        enum MHD_ConnectionNotificationCode code)
 {
+    struct http_server *server = closure;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *socket_context = connection_new(closure, handle);
-    } else if (*socket_context != NULL) {
+        *socket_context = connection_new(server, handle);
+        return;
+    }
+    if (*socket_context != NULL) {
         connection_free(*socket_context);
         *socket_context = NULL;
     }
+    listener_closed(server->listener);
 }

@@ -2,6 +2,8 @@
 #ifndef SERVER_HTTP_CONNECTION_H
 #define SERVER_HTTP_CONNECTION_H
 
+#include "server/http/linger.h"
+#include "server/http/listener.h"
 #include "server/http/watch.h"
 #include "server/service.h"
 
@@ -14,24 +16,33 @@
 #define HTTP_REPLY_SECONDS 60  /* for a peer to read its response */
 #define HTTP_LINGER_SECONDS 2  /* for what is still on its way when one side has closed */
 
+#define HTTP_HEADER_BYTES 65536 /* memory of a connection, for a header and a piece of its body */
+
 struct exchange;
 
 /* The daemon and what its callbacks need. */
 struct http_server {
     struct service *service;
     struct watch *watch;
+    struct lingerers *linger;
+    struct listener *listener;
     struct MHD_Daemon *daemon;
-    int listener;
     pthread_mutex_t mutex;
     pthread_cond_t ended; /* one of the numbers below became less */
     int in_flight;        /* requests whose header was accepted and whose response is not yet sent */
     int working;          /* of these, those of heavy routes */
+    int suspended;        /* connections that libmicrohttpd has put aside */
+    bool closing;         /* none is put aside any more */
 };
 
 struct connection {
     struct watched watched; /* first: the watch's events lead back here */
     struct http_server *server;
-    struct exchange *exchange; /* guarded by the watch's lock; NULL between two requests */
+    /* Guarded by the watch's lock, as the exchange is, which is NULL between two requests. */
+    struct exchange *exchange;
+    bool fresh;   /* there was no exchange yet */
+    bool goes_on; /* a request may follow: nobody has been told that none may */
+    bool unread;  /* what the client has sent may not be read to its end */
     char address[48];
     void *session; /* of TLS; NULL: plain HTTP */
 };
@@ -47,6 +58,14 @@ void connection_finish(const struct connection *connection);
 void http_server_enter(struct http_server *server);
 void http_server_begin_work(struct http_server *server);
 void http_server_leave(struct http_server *server, bool work);
+
+/* Puts a connection aside, in one of libmicrohttpd's callbacks. False once the server closes: libmicrohttpd
+ * ends the process where it is stopped while a connection is put aside. */
+bool http_server_suspend(struct http_server *server, struct MHD_Connection *handle);
+void http_server_resume(struct http_server *server, struct MHD_Connection *handle);
+
+/* A connection without a request has waited long enough. The watch is locked. */
+void connection_expired(struct connection *connection);
 
 /* libmicrohttpd's callback; `closure` is a struct http_server. */
 void connection_notify(void *closure, struct MHD_Connection *handle, void **socket_context,

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* POLLRDHUP */
+#define _GNU_SOURCE /* POLLRDHUP, strcasestr */
 
 #include "server/http/exchange.h"
 
@@ -70,34 +70,51 @@ static void answer_early(struct exchange *exchange)
     reply_send(exchange);
 }
 
+struct exchange *exchange_new(struct connection *connection, struct MHD_Connection *handle)
+{
+    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    if (exchange != NULL) {
+        exchange->connection = connection;
+        exchange->handle = handle;
+        exchange->started = clock_seconds();
+        exchange->request.service = connection->server->service;
+        exchange->request.id = exchange->id;
+        exchange->request.client = exchange->token;
+        exchange->body.memory = &connection->server->service->memory;
+        identity_generate(exchange->id);
+    }
+    return exchange;
+}
+
 void *exchange_open(void *closure, const char *target, struct MHD_Connection *handle)
 {
     struct http_server *server = closure;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct connection *connection = info == NULL ? NULL : info->socket_context;
-    struct exchange *exchange = connection == NULL ? NULL : calloc(1, sizeof(*exchange));
+    struct exchange *exchange = connection == NULL ? NULL : exchange_new(connection, handle);
     if (exchange == NULL) {
         return NULL;
     }
-    exchange->connection = connection;
-    exchange->handle = handle;
-    exchange->started = clock_seconds();
     exchange->target = target;
     exchange->target_length = strlen(target);
-    exchange->request.service = server->service;
-    exchange->request.id = exchange->id;
-    exchange->request.client = exchange->token;
-    exchange->body.memory = &server->service->memory;
     metrics_add_in_progress(server->service->metrics, 1);
     exchange->parsed = http_target_new(target, &exchange->error);
-    identity_generate(exchange->id);
     snprintf(exchange->summary, sizeof(exchange->summary), "%s", target);
     watch_lock(server->watch);
     connection->exchange = exchange;
+    connection->fresh = false;
     enter_phase(exchange, EXCHANGE_HEADER, exchange->started + http_header_seconds(server));
     watch_unlock(server->watch);
     return exchange;
+}
+
+/* Whether libmicrohttpd would read another request after this response. */
+static bool may_go_on(const struct exchange *exchange)
+{
+    const char *wish =
+        MHD_lookup_connection_value(exchange->handle, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONNECTION);
+    return !exchange->is_http10 && (wish == NULL || strcasestr(wish, "close") == NULL);
 }
 
 /* Queues the response. */
@@ -110,6 +127,7 @@ static enum MHD_Result reply(struct exchange *exchange, bool close)
     http_response_timing(&exchange->response, "total", now - exchange->started);
     add_retry_after(exchange);
     close = close || atomic_load(&exchange->request.service->draining);
+    exchange->goes_on = !close && exchange->complete > 0 && may_go_on(exchange);
     enum MHD_Result queued = reply_queue(exchange, close);
     exchange->sent = (int64_t)exchange->response.body.length;
     return queued;
@@ -243,7 +261,7 @@ static void resume(struct exchange *exchange)
 {
     watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
     enter_phase(exchange, EXCHANGE_REPLY, INFINITY);
-    MHD_resume_connection(exchange->handle);
+    http_server_resume(exchange->connection->server, exchange->handle);
 }
 
 static void finish_work(struct exchange *exchange)
@@ -266,9 +284,14 @@ static void run_job(struct job *job)
     finish_work(exchange);
 }
 
-static void submit(struct exchange *exchange)
+static enum MHD_Result submit(struct exchange *exchange)
 {
     struct pool *pool = pool_of(exchange);
+    if (!http_server_suspend(exchange->connection->server, exchange->handle)) {
+        stability_fail(&exchange->error, STABILITY_ERROR_DRAINING, NULL, "the server is shutting down");
+        refuse(exchange);
+        return reply(exchange, true);
+    }
     exchange->job.run = run_job;
     exchange->submitted = clock_seconds();
     watch_lock(watch_of(exchange));
@@ -278,14 +301,14 @@ static void submit(struct exchange *exchange)
     }
     watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
     watch_unlock(watch_of(exchange));
-    MHD_suspend_connection(exchange->handle);
     if (pool_submit(pool, &exchange->job)) {
-        return;
+        return MHD_YES;
     }
     stability_fail(&exchange->error, STABILITY_ERROR_QUEUE_FULL, NULL, "the queue of requests is full");
     refuse(exchange);
     body_release(exchange);
     finish_work(exchange);
+    return MHD_YES;
 }
 
 /* The body is there. */
@@ -316,8 +339,7 @@ static enum MHD_Result finish(struct exchange *exchange)
     case EXCHANGE_BODY:
         return complete(exchange);
     case EXCHANGE_COMPLETE:
-        submit(exchange);
-        return MHD_YES;
+        return submit(exchange);
     case EXCHANGE_REPLY:
         return atomic_load(&exchange->abandoned) ? MHD_NO : reply(exchange, false);
     default:
@@ -342,7 +364,7 @@ enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, 
     if (*upload_size > 0) {
         collect(exchange, upload, *upload_size);
         *upload_size = 0;
-        return MHD_YES;
+        return phase_of(exchange) == EXCHANGE_LINGER ? MHD_NO : MHD_YES;
     }
     return finish(exchange);
 }
@@ -357,18 +379,47 @@ static void tell_again(int descriptor)
     }
 }
 
+void exchange_refuse(struct exchange *exchange, const struct stability_error *error)
+{
+    if (exchange->phase == EXCHANGE_LINGER) {
+        return;
+    }
+    if (!exchange->begun) {
+        identity_adopt(exchange->handle, exchange->id);
+        identity_trace(exchange->handle, exchange->trace);
+    }
+    exchange->error = *error;
+    answer_early(exchange);
+}
+
+/* A client that has closed its side in the middle of its request may still read. The watch is locked. */
+static void answer_incomplete(struct exchange *exchange)
+{
+    if (exchange->phase <= EXCHANGE_BODY) {
+        struct stability_error incomplete = {0};
+        stability_fail(&incomplete, STABILITY_ERROR_FRAMING, NULL,
+                       "the client closed its side before the %s was complete",
+                       exchange->phase == EXCHANGE_HEADER ? "header" : "body");
+        exchange_refuse(exchange, &incomplete);
+    }
+}
+
 void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
                     enum MHD_RequestTerminationCode code)
 {
     struct http_server *server = closure;
     struct exchange *exchange = *context;
-    (void)code;
     (void)handle;
     if (exchange == NULL) {
         return;
     }
     watch_lock(server->watch);
+    if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT) {
+        answer_incomplete(exchange);
+    }
     exchange->connection->exchange = NULL;
+    exchange->connection->goes_on = exchange->goes_on;
+    exchange->connection->unread = exchange->complete <= 0;
     watch_for_leaving(server->watch, &exchange->connection->watched, false);
     watch_deadline(server->watch, &exchange->connection->watched, clock_seconds() + HTTP_IDLE_SECONDS);
     watch_unlock(server->watch);
@@ -405,7 +456,11 @@ void exchange_expired(struct watched *watched)
                  "the deadline passed while the request waited for others");
         return;
     }
-    if (exchange == NULL || exchange->phase >= EXCHANGE_REPLY) {
+    if (exchange == NULL) {
+        connection_expired((struct connection *)watched);
+        return;
+    }
+    if (exchange->phase >= EXCHANGE_REPLY) {
         shutdown(watched->descriptor, SHUT_RDWR);
         return;
     }

@@ -25,7 +25,7 @@ enum exchange_phase {
 struct exchange {
     struct job job;
     struct connection *connection;
-    struct MHD_Connection *handle;
+    struct MHD_Connection *handle; /* NULL: it is answered past libmicrohttpd alone */
     enum exchange_phase phase;
     const char *target; /* where the target stood; compared, never read */
     size_t target_length;
@@ -35,6 +35,7 @@ struct exchange {
     bool accepted;    /* counted as in flight */
     bool counted;     /* counted as work */
     bool half_closed; /* the client sends nothing more */
+    bool goes_on;     /* another request may follow it */
     bool is_http10;
     atomic_bool abandoned; /* the client has gone */
     struct stability_error error;
@@ -57,6 +58,10 @@ struct exchange {
     char summary[160];           /* the target, for the log, shortened */
 };
 
+/* An exchange without a request yet: freed by exchange_close, or by free() where it was never opened. NULL
+ * without memory. */
+struct exchange *exchange_new(struct connection *connection, struct MHD_Connection *handle);
+
 /* libmicrohttpd's callbacks; `closure` is a struct http_server. */
 void *exchange_open(void *closure, const char *target, struct MHD_Connection *handle);
 enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, const char *url,
@@ -64,6 +69,9 @@ enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, 
                                   size_t *upload_size, void **context);
 void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
                     enum MHD_RequestTerminationCode code);
+
+/* Sends a refusal past libmicrohttpd, unless the request was answered already. The watch is locked. */
+void exchange_refuse(struct exchange *exchange, const struct stability_error *error);
 
 /* The watch's events on the connection of an exchange, NULL between two exchanges. */
 void exchange_expired(struct watched *watched);

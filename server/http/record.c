@@ -61,7 +61,8 @@ static void log_exchange(const struct exchange *exchange, int status, double sec
 void record_exchange(const struct exchange *exchange)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->handle, MHD_CONNECTION_INFO_HTTP_STATUS);
+        exchange->handle == NULL ? NULL
+                                 : MHD_get_connection_info(exchange->handle, MHD_CONNECTION_INFO_HTTP_STATUS);
     int status = info != NULL ? (int)info->http_status : exchange->response.status;
     double seconds = clock_seconds() - exchange->started;
     metrics_count_request(exchange->request.service->metrics,

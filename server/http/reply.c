@@ -1,6 +1,7 @@
 #include "server/http/reply.h"
 
 #include "server/clock.h"
+#include "server/http/queue.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -109,14 +110,16 @@ static bool add_headers(struct MHD_Response *reply, const struct exchange *excha
     return added;
 }
 
-static void sleep_reader(void *context)
+static bool sleep_reader(void *context)
 {
-    MHD_suspend_connection(((struct exchange *)context)->handle);
+    const struct exchange *exchange = context;
+    return http_server_suspend(exchange->connection->server, exchange->handle);
 }
 
 static void wake_reader(void *context)
 {
-    MHD_resume_connection(((struct exchange *)context)->handle);
+    const struct exchange *exchange = context;
+    http_server_resume(exchange->connection->server, exchange->handle);
 }
 
 /* A reader that takes what comes may go on for ever. */
@@ -164,7 +167,7 @@ enum MHD_Result reply_queue(struct exchange *exchange, bool close)
     }
     enum MHD_Result queued = MHD_NO;
     if (add_headers(reply, exchange, close)) {
-        queued = MHD_queue_response(exchange->handle, (unsigned)response->status, reply);
+        queued = queue_response(exchange->handle, (unsigned)response->status, reply);
     }
     MHD_destroy_response(reply);
     return queued;

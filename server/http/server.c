@@ -1,5 +1,3 @@
-#define _GNU_SOURCE /* SOCK_CLOEXEC */
-
 #include "server/http/server.h"
 
 #include "server/clock.h"
@@ -7,79 +5,20 @@
 #include "server/http/tls.h"
 #include "server/log.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #define HTTP_THREADS 2
-#define CONNECTION_MEMORY 65536 /* bytes a connection, for its header and a piece of its body */
+#define LONG_SECONDS 1e6 /* work that is to stop does, and statements of the store have their time */
 #define MOST_CONNECTIONS 8192
-#define OTHER_DESCRIPTORS 64 /* what is open besides connections */
-#define BACKLOG 1024
+#define OTHER_DESCRIPTORS (64 + LINGER_MOST) /* what is open besides connections */
+#define LINGER_SILENCE 5 /* seconds without a byte from a client that was answered before it had sent all */
 
 static const struct watch_events watch_events = {exchange_expired, exchange_left};
-
-static struct addrinfo *resolve(const char *address, const char *port, struct stability_error *error)
-{
-    const struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    int failure = getaddrinfo(address, port, &hints, &found);
-    if (failure != 0) {
-        stability_fail(error, STABILITY_ERROR_PARAMETER, NULL, "'%s' is not an address to listen on: %s",
-                       address, gai_strerror(failure));
-        return NULL;
-    }
-    return found;
-}
-
-bool http_is_loopback(const char *address, bool *loopback, struct stability_error *error)
-{
-    struct addrinfo *found = resolve(address, NULL, error);
-    if (found == NULL) {
-        return false;
-    }
-    if (found->ai_family == AF_INET6) {
-        const struct sockaddr_in6 *six = (const void *)found->ai_addr;
-        *loopback = IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
-    } else {
-        const struct sockaddr_in *four = (const void *)found->ai_addr;
-        *loopback = ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    }
-    freeaddrinfo(found);
-    return true;
-}
-
-static int open_listener(const struct config *config, struct stability_error *error)
-{
-    char port[16];
-    int yes = 1;
-    snprintf(port, sizeof(port), "%lld", (long long)config->port);
-    struct addrinfo *address = resolve(config->bind, port, error);
-    if (address == NULL) {
-        return -1;
-    }
-    int listener = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool listening =
-        listener >= 0 && setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
-        bind(listener, address->ai_addr, address->ai_addrlen) == 0 && listen(listener, BACKLOG) == 0;
-    freeaddrinfo(address);
-    if (!listening) {
-        stability_fail(error, STABILITY_ERROR_INTERNAL, NULL, "cannot listen on %s port %s: %s", config->bind,
-                       port, strerror(errno));
-        if (listener >= 0) {
-            close(listener);
-        }
-        return -1;
-    }
-    return listener;
-}
 
 /* As many connections as there may be descriptors, once the soft limit is raised to the hard one. */
 static unsigned connection_limit(void)
@@ -106,19 +45,33 @@ static void log_daemon(void *closure, const char *format, va_list arguments)
     log_message(LOG_debug, "%s", message);
 }
 
-/* Strictness stays at 0: what libmicrohttpd's strict mode refuses by closing the connection, or with a page
- * of HTML, the checks in framing.c and target.c refuse with a problem document. */
+/* libmicrohttpd's default would print to the log what is no line of it. */
+static void panic(void *closure, const char *file, unsigned line, const char *reason)
+{
+    (void)closure;
+    log_message(LOG_error, "libmicrohttpd, %s:%u: %.*s", file, line, (int)strcspn(reason, "\n"), reason);
+    abort();
+}
+
+static bool take_connection(void *closure, int descriptor, const struct sockaddr *address, socklen_t length)
+{
+    const struct http_server *server = closure;
+    return MHD_add_connection(server->daemon, descriptor, address, length) == MHD_YES;
+}
+
+/* Strictness stays at 0: what libmicrohttpd's strict mode refuses by closing the connection, the checks in
+ * framing.c and target.c refuse with a problem document. TURBO keeps it from ending a connection's output
+ * before connection_notify may still answer; over TLS it would leave out the end of the session. */
 static bool start_daemon(struct http_server *server, struct stability_error *error)
 {
     bool secure = server->service->config->tls_cert != NULL;
-    unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+                     MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_daemon, NULL},
-        {MHD_OPTION_LISTEN_SOCKET, server->listener, NULL},
         {MHD_OPTION_THREAD_POOL_SIZE, HTTP_THREADS, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connection_limit(), NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, 2 * MOST_CONNECTIONS, NULL}, /* the listener has one */
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_HEADER_BYTES, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)exchange_open, server},
@@ -127,19 +80,25 @@ static bool start_daemon(struct http_server *server, struct stability_error *err
         {secure ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_END, 0, secure ? tls_callback() : NULL},
         {MHD_OPTION_END, 0, NULL},
     };
-    server->daemon = MHD_start_daemon(flags | (secure ? MHD_USE_TLS : 0), 0, NULL, NULL, exchange_continue,
-                                      server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    MHD_set_panic_func(panic, NULL);
+    server->daemon = MHD_start_daemon(flags | (secure ? MHD_USE_TLS : MHD_USE_TURBO), 0, NULL, NULL,
+                                      exchange_continue, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
     return server->daemon != NULL ||
            stability_fail(error, STABILITY_ERROR_INTERNAL, NULL, "the HTTP daemon cannot be started");
 }
 
 static void release(struct http_server *server)
 {
-    watch_free(server->watch);
-    tls_release();
-    if (server->listener >= 0) {
-        close(server->listener);
+    if (server->listener != NULL) {
+        listener_stop(server->listener);
     }
+    if (server->daemon != NULL) {
+        MHD_stop_daemon(server->daemon);
+    }
+    linger_free(server->linger, HTTP_LINGER_SECONDS);
+    watch_free(server->watch);
+    listener_free(server->listener);
+    tls_release();
     pthread_cond_destroy(&server->ended);
     pthread_mutex_destroy(&server->mutex);
     free(server);
@@ -161,6 +120,19 @@ static void start_clock(pthread_cond_t *condition)
     pthread_condattr_destroy(&attributes);
 }
 
+static bool open_server(struct http_server *server, struct stability_error *error)
+{
+    const struct config *config = server->service->config;
+    if (!http_server_reload(server, error)) {
+        return false;
+    }
+    server->listener = listener_new(config, connection_limit(), error);
+    server->watch = server->listener == NULL ? NULL : watch_new(&watch_events, error);
+    server->linger = server->watch == NULL ? NULL : linger_new(fmin(LINGER_SILENCE, config->timeout), error);
+    return server->linger != NULL && start_daemon(server, error) &&
+           listener_start(server->listener, take_connection, server, error);
+}
+
 struct http_server *http_server_new(struct service *service, struct stability_error *error)
 {
     struct http_server *server = calloc(1, sizeof(*server));
@@ -171,9 +143,7 @@ struct http_server *http_server_new(struct service *service, struct stability_er
     server->service = service;
     pthread_mutex_init(&server->mutex, NULL);
     start_clock(&server->ended);
-    server->listener = http_server_reload(server, error) ? open_listener(service->config, error) : -1;
-    server->watch = server->listener < 0 ? NULL : watch_new(&watch_events, error);
-    if (server->watch == NULL || !start_daemon(server, error)) {
+    if (!open_server(server, error)) {
         release(server);
         return NULL;
     }
@@ -182,14 +152,9 @@ struct http_server *http_server_new(struct service *service, struct stability_er
 
 const char *http_server_url(const struct http_server *server, char url[HTTP_URL_SIZE])
 {
-    struct sockaddr_storage address;
-    socklen_t length = sizeof(address);
-    char host[48] = "?";
-    char port[16] = "?";
-    if (getsockname(server->listener, (struct sockaddr *)&address, &length) == 0) {
-        getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV);
-    }
+    char host[48];
+    char port[16];
+    listener_address(server->listener, host, sizeof(host), port, sizeof(port));
     const char *form = strchr(host, ':') == NULL ? "%s://%s:%s" : "%s://[%s]:%s";
     snprintf(url, HTTP_URL_SIZE, form, server->service->config->tls_cert == NULL ? "http" : "https", host,
              port);
@@ -213,12 +178,14 @@ static bool wait_for_none(struct http_server *server, const int *number, double 
     return none;
 }
 
-/* libmicrohttpd ends the process where it is stopped while a connection is put aside. */
-static void wait_for_work_to_stop(struct http_server *server)
+/* From here on no connection is put aside, and none is left that is: libmicrohttpd ends the process where it
+ * is stopped with one. */
+static void close_server(struct http_server *server)
 {
-    while (pool_running(server->service->pool) > 0 || pool_waiting(server->service->pool) > 0) {
-        wait_for_none(server, &server->working, 0.05);
-    }
+    pthread_mutex_lock(&server->mutex);
+    server->closing = true;
+    pthread_mutex_unlock(&server->mutex);
+    wait_for_none(server, &server->suspended, LONG_SECONDS);
 }
 
 bool http_server_drain(struct http_server *server)
@@ -227,15 +194,13 @@ bool http_server_drain(struct http_server *server)
         return true;
     }
     bool finished = wait_for_none(server, &server->working, server->service->config->grace);
-    MHD_quiesce_daemon(server->daemon);
-    /* Else the kernel would go on to greet clients that nobody serves. */
-    shutdown(server->listener, SHUT_RDWR);
+    listener_stop(server->listener);
     if (!finished) {
         atomic_store(&server->service->stopping, true);
-        wait_for_work_to_stop(server);
+        wait_for_none(server, &server->suspended, LONG_SECONDS);
     }
     wait_for_none(server, &server->in_flight, finished ? HTTP_LINGER_SECONDS : 1);
-    MHD_stop_daemon(server->daemon);
+    close_server(server);
     release(server);
     return finished;
 }

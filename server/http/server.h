@@ -6,10 +6,6 @@
 
 struct http_server;
 
-/* Whether `address` (a number or a name) is one that only this machine reaches. False with an error where it
- * is no address. */
-bool http_is_loopback(const char *address, bool *loopback, struct stability_error *error);
-
 /* Listens as the service's configuration says and starts to serve. `service` is borrowed. NULL on error. */
 struct http_server *http_server_new(struct service *service, struct stability_error *error);
 

@@ -86,8 +86,8 @@ size_t http_stream_take(struct http_stream *stream, char *bytes, size_t most, bo
     }
     *end = count == 0 && stream->ended;
     if (count == 0 && !stream->ended) {
-        stream->sleeping = true;
-        stream->reader.sleep(stream->reader.context);
+        stream->sleeping = stream->reader.sleep(stream->reader.context);
+        *end = !stream->sleeping;
     }
     pthread_mutex_unlock(&stream->mutex);
     return count;

@@ -18,10 +18,10 @@ bool http_stream_send(struct http_stream *stream, const char *bytes, size_t coun
 /* No more will come; lets go. */
 void http_stream_end(struct http_stream *stream);
 
-/* The reader's side: how it falls asleep when there is nothing to read, and how it is woken. Both are called
- * with the stream locked. */
+/* The reader's side: how it falls asleep when there is nothing to read (false: it may not, and the stream
+ * ends for it), and how it is woken. Both are called with the stream locked. */
 struct http_stream_reader {
-    void (*sleep)(void *context);
+    bool (*sleep)(void *context);
     void (*wake)(void *context);
     void *context;
 };

@@ -72,15 +72,18 @@ static const struct {
     {401, 0, "A token is required, and missing or wrong"},
     {404, ROUTE_STORE | ROUTE_BASELINE, "No such job or report"},
     {406, ROUTE_REPORT, "No such output format"},
-    {408, ROUTE_BODY, "The body did not arrive in time"},
+    {408, 0, "The request did not arrive in time"},
     {409, ROUTE_STORE | ROUTE_SAVE, "In conflict with the state of a job, or with an earlier use of its key"},
     {413, 0, "The body or the model is over a limit"},
+    {414, 0, "The target is too long"},
     {415, ROUTE_BODY, "The media type or encoding is not supported"},
     {422, ROUTE_BODY | ROUTE_BASELINE, "Well-formed, but impossible"},
     {429, 0, "Too many requests; Retry-After says when to come again"},
+    {431, 0, "The header is too large"},
     {500, 0, "The server failed"},
     {503, 0, "The queue is full, memory is short, or the server drains; Retry-After says when to come again"},
     {504, ROUTE_HEAVY, "The deadline passed; the work was stopped"},
+    {505, 0, "The version of HTTP is not supported"},
 };
 
 static void member_raw(struct json_writer *json, const char *key, const char *text)

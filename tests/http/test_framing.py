@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Requests on which two HTTP implementations may disagree about where they end: each over a raw socket, each refused
 with 400 and the end of the connection."""
-import re
-
 from support import Server, assert_problem, request, run_tests
 
 SMUGGLED = "GET /v1/smuggled HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -56,28 +54,48 @@ REFUSED = {
     "a target outside of ASCII": "GET /liv\xe9z HTTP/1.1\r\nHost: t\r\n\r\n",
 }
 
-# What libmicrohttpd refuses by itself, before this server's code sees it: 4xx or 5xx, or an end without an answer.
+CHUNKED = request("POST", "/v1/diagnose", Transfer_Encoding="chunked").decode()
+
+# What libmicrohttpd refuses by itself, before this server's code sees it.
 REFUSED_BELOW = {
-    "a length that is no number": "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: five\r\n\r\nhello",
-    "a length with a sign": "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: +5\r\n\r\nhello",
-    "a negative length": "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: -5\r\n\r\nhello",
-    "a list of lengths": "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: 5, 5\r\n\r\nhello",
-    "a length and a blank": "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: 5 \r\n\r\nhello",
-    "a length of 2^64": "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: 18446744073709551616\r\n\r\nhello",
-    "an empty length": "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length:\r\n\r\nhello",
-    "a line without a colon": "GET /livez HTTP/1.1\r\nHost: t\r\nnonsense\r\n\r\n",
-    "NUL in a name": "GET /livez HTTP/1.1\r\nHost: t\r\nX\0Test: a\r\n\r\n",
-    "blank after the version": "GET /livez HTTP/1.1 \r\nHost: t\r\n\r\n",
-    "HTTP/2.0": "GET /livez HTTP/2.0\r\nHost: t\r\n\r\n",
-    "HTTP/0.9": "GET /livez\r\n\r\n",
-    "no HTTP at all": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n\r\n",
-    "a header over its limit": "GET /livez HTTP/1.1\r\nHost: t\r\nX-Test: " + "a" * 80000 + "\r\n\r\n",
-    "a target over its limit": "GET /" + "a" * 80000 + " HTTP/1.1\r\nHost: t\r\n\r\n",
-    "a chunk size that is no number": request("POST", "/v1/diagnose", Transfer_Encoding="chunked").decode() + "xyz\r\n",
-    "a chunk size over 2^64": request("POST", "/v1/diagnose", Transfer_Encoding="chunked").decode() + "1" * 17 + "\r\n",
-    "a chunk longer than its size": request("POST", "/v1/diagnose", Transfer_Encoding="chunked").decode()
-                                    + "2\r\n{}{}\r\n0\r\n\r\n",
+    "a length that is no number": (400, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: five\r\n\r\nhello"),
+    "a length with a sign": (400, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: +5\r\n\r\nhello"),
+    "a negative length": (400, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: -5\r\n\r\nhello"),
+    "a list of lengths": (400, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: 5, 5\r\n\r\nhello"),
+    "a length and a blank": (400, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: 5 \r\n\r\nhello"),
+    "a length in hexadecimal": (400, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: 0x5\r\n\r\nhello"),
+    "a length of 2^64": (413, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length: 18446744073709551616\r\n\r\nhello"),
+    "an empty length": (400, "POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nContent-Length:\r\n\r\nhello"),
+    "a line without a colon": (400, "GET /livez HTTP/1.1\r\nHost: t\r\nnonsense\r\n\r\n"),
+    "a first line without a colon": (400, "GET /livez HTTP/1.1\r\nnonsense\r\nHost: t\r\n\r\n"),
+    "NUL in a name": (400, "GET /livez HTTP/1.1\r\nHost: t\r\nX\0Test: a\r\n\r\n"),
+    "blank after the version": (400, "GET /livez HTTP/1.1 \r\nHost: t\r\n\r\n"),
+    "no version": (400, "GET /livez\r\nHost: t\r\n\r\n"),
+    "a version that is none": (400, "GET /livez HTTP/x.y\r\nHost: t\r\n\r\n"),
+    "a version in small letters": (400, "GET /livez http/1.1\r\nHost: t\r\n\r\n"),
+    "no target": (400, "GET HTTP/1.1\r\nHost: t\r\n\r\n"),
+    "a method alone": (400, "GET\r\nHost: t\r\n\r\n"),
+    "a word": (400, "nonsense\r\n\r\n"),
+    "HTTP/2.0": (505, "GET /livez HTTP/2.0\r\nHost: t\r\n\r\n"),
+    "the preface of HTTP/2": (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    "HTTP/0.1": (505, "GET /livez HTTP/0.1\r\nHost: t\r\n\r\n"),
+    "HTTP/0.9": (400, "GET /livez\r\n\r\n"),
+    "no HTTP at all": (400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 \r\n\r\n"),
+    "a field over the limit": (431, "GET /livez HTTP/1.1\r\nHost: t\r\nX-Test: " + "a" * 80000 + "\r\n\r\n"),
+    "fields over the limit": (431, "GET /livez HTTP/1.1\r\nHost: t\r\n" + "".join(f"X-{i}: {i}\r\n" for i in range(9000)) + "\r\n"),
+    "a cookie over the limit": (431, "GET /livez HTTP/1.1\r\nHost: t\r\nCookie: " + "a=b;" * 10000 + "\r\n\r\n"),
+    "a target over the limit": (414, "GET /" + "a" * 80000 + " HTTP/1.1\r\nHost: t\r\n\r\n"),
+    "a method over the limit": (414, "A" * 80000 + " / HTTP/1.1\r\nHost: t\r\n\r\n"),
+    "a chunk size that is no number": (400, CHUNKED + "xyz\r\n"),
+    "an empty chunk size": (400, CHUNKED + "\r\n"),
+    "a chunk size with a sign": (400, CHUNKED + "-1\r\n"),
+    "a chunk size over 2^64": (413, CHUNKED + "1" * 17 + "\r\n"),
+    "a chunk longer than its size": (400, CHUNKED + "2\r\n{}{}\r\n0\r\n\r\n"),
+    "a field without a colon behind the chunks": (400, CHUNKED + "2\r\n{}\r\n0\r\nnonsense\r\n\r\n"),
+    "fields over the limit behind the chunks": (431, CHUNKED + "2\r\n{}\r\n0\r\nX-Test: " + "a" * 80000 + "\r\n\r\n"),
 }
+
+CODES = {400: "bad-framing", 413: "body-too-large", 414: "target-too-long", 431: "header-too-large", 505: "unsupported-http-version"}
 
 
 def test_refused():
@@ -93,18 +111,67 @@ def test_refused():
             server.assert_alive()
 
 
+def assert_refused_below(server, prefix=b"", context=None, tls=False):
+    for name, (status, data) in REFUSED_BELOW.items():
+        if tls and name in ("a method alone", "a word"):
+            continue  # libmicrohttpd closes without a word, and the session is gone when this program is told
+        with server.connect(context=context) as connection:
+            try:
+                if prefix:
+                    connection.send(prefix)
+                    assert connection.response().status == 200
+                connection.send(data + SMUGGLED)
+                assert_problem(connection.response(), status, CODES[status])
+                assert connection.is_closed(), "what follows is read as another request"
+            except AssertionError as error:
+                raise AssertionError(f"{name}: {error}") from error
+    server.assert_alive()
+
+
 def test_refused_below():
+    """Each answer is a problem document, with a line in the log."""
     with Server() as server:
-        for name, data in REFUSED_BELOW.items():
+        assert_refused_below(server)
+        assert server.stop() == 0
+        refused = [(line["status"], line["code"]) for line in server.log if line["message"] == "request" and "code" in line]
+        assert sorted(refused) == sorted((status, CODES[status]) for status, _ in REFUSED_BELOW.values()), refused
+        assert all(line["request_id"] and line["client"] == "127.0.0.1" for line in server.log if line["message"] == "request")
+
+
+def test_refused_below_on_a_connection_in_use():
+    with Server() as server:
+        assert_refused_below(server, prefix=request("GET", "/livez"))
+
+
+def test_refused_below_in_pieces():
+    """The answer finds its connection, though others are in the middle of their headers and bodies."""
+    with Server() as server:
+        others = [server.connect() for _ in range(20)]
+        for i, connection in enumerate(others):
+            connection.send(request("POST", "/v1/diagnose", Content_Length=100)[:60 + 5 * i])
+        for name, (status, data) in REFUSED_BELOW.items():
             with server.connect() as connection:
                 try:
-                    connection.send(data + SMUGGLED)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
-                answer = connection.read_all()
-                assert re.match(rb"HTTP/1\.1 (4|505)", answer), f"{name}: {answer[:400]}"
-                assert b"smuggled" not in answer, f"{name}: what follows is read as another request"
-            server.assert_alive()
+                    connection.send(data[:len(data) // 2])
+                    for other in others:
+                        other.send(b"")
+                    connection.send(data[len(data) // 2:])
+                    assert_problem(connection.response(), status, CODES[status])
+                except AssertionError as error:
+                    raise AssertionError(f"{name}: {error}") from error
+        for connection in others:
+            connection.finish_sending()
+            assert_problem(connection.response(), 400, "bad-framing", "closed its side before the (header|body) was complete")
+
+
+def test_request_ids_of_what_is_refused_below():
+    """The client's own, where it came before the fault."""
+    with Server() as server:
+        known = server.exchange("GET /livez HTTP/1.1\r\nHost: t\r\nX-Request-Id: mine\r\nnonsense\r\nX-Test: a\r\n\r\n")
+        assert known.headers["x-request-id"] == "mine", known
+        length = server.exchange("POST /v1/diagnose HTTP/1.1\r\nHost: t\r\nX-Request-Id: mine\r\nContent-Length: five\r\n\r\n")
+        assert length.headers["x-request-id"] == "mine", length
+        assert_problem(length, 400, "bad-framing", "Content-Length is not a number")
 
 
 def test_accepted():

@@ -170,6 +170,7 @@ def test_header_deadline():
         with server.connect() as silent, server.connect() as short:
             short.send("GET /li")
             assert silent.is_closed()
+            assert_problem(short.response(), 408, "body-timeout", "request line .*0.5 seconds")
             assert short.is_closed()
         server.assert_alive()
 
