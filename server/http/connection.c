@@ -115,7 +115,7 @@ static struct connection *connection_new(struct http_server *server, struct MHD_
     connection->server = server;
     connection->fresh = true;
     connection->goes_on = true;
-    connection->unread = true;
+    connection->linger = HTTP_LINGER_SECONDS;
     note_address(connection, handle);
     connection->session = server->service->config->tls_cert == NULL ? NULL : session_of(handle);
     watch_lock(server->watch);
@@ -177,8 +177,8 @@ static void connection_free(struct connection *connection)
     answer_nonsense(connection);
     watch_remove(watch, &connection->watched);
     watch_unlock(watch);
-    if (connection->unread && is_there(connection)) {
-        linger_take(connection->server->linger, connection->watched.descriptor);
+    if (connection->linger > 0 && is_there(connection)) {
+        linger_take(connection->server->linger, connection->watched.descriptor, connection->linger);
     }
     free(connection);
 }

@@ -15,6 +15,7 @@
 #define HTTP_IDLE_SECONDS 60   /* between two requests */
 #define HTTP_REPLY_SECONDS 60  /* for a peer to read its response */
 #define HTTP_LINGER_SECONDS 2  /* for what is still on its way when one side has closed */
+#define HTTP_UPLOAD_SECONDS 30 /* for a client that sends all before it reads that it was refused */
 
 #define HTTP_HEADER_BYTES 65536 /* memory of a connection, for a header and a piece of its body */
 
@@ -40,9 +41,9 @@ struct connection {
     struct http_server *server;
     /* Guarded by the watch's lock, as the exchange is, which is NULL between two requests. */
     struct exchange *exchange;
-    bool fresh;   /* there was no exchange yet */
-    bool goes_on; /* a request may follow: nobody has been told that none may */
-    bool unread;  /* what the client has sent may not be read to its end */
+    bool fresh;    /* there was no exchange yet */
+    bool goes_on;  /* a request may follow: nobody has been told that none may */
+    double linger; /* seconds for what is not read yet to come, once the connection is closed; 0: all is */
     char address[48];
     void *session; /* of TLS; NULL: plain HTTP */
 };

@@ -8,6 +8,7 @@
 #include "server/http/framing.h"
 #include "server/http/record.h"
 #include "server/http/reply.h"
+#include "server/http/work.h"
 
 #include <math.h>
 #include <poll.h>
@@ -26,8 +27,7 @@ static double timeout_of(const struct exchange *exchange)
     return exchange->request.service->config->timeout;
 }
 
-/* Moves on to a phase, and its deadline. The watch is locked. */
-static void enter_phase(struct exchange *exchange, enum exchange_phase phase, double deadline)
+void exchange_enter(struct exchange *exchange, enum exchange_phase phase, double deadline)
 {
     exchange->phase = phase;
     watch_deadline(watch_of(exchange), &exchange->connection->watched, deadline);
@@ -39,14 +39,13 @@ static bool advance(struct exchange *exchange, enum exchange_phase phase, double
     watch_lock(watch_of(exchange));
     bool alive = exchange->phase != EXCHANGE_LINGER;
     if (alive) {
-        enter_phase(exchange, phase, deadline);
+        exchange_enter(exchange, phase, deadline);
     }
     watch_unlock(watch_of(exchange));
     return alive;
 }
 
-/* Turns the response into a refusal. */
-static void refuse(struct exchange *exchange)
+void exchange_fail(struct exchange *exchange)
 {
     http_response_fail(&exchange->response, &exchange->error, NULL, exchange->id);
 }
@@ -63,8 +62,8 @@ static void add_retry_after(struct exchange *exchange)
 /* Answers while the request is still arriving. The watch is locked. */
 static void answer_early(struct exchange *exchange)
 {
-    enter_phase(exchange, EXCHANGE_LINGER, clock_seconds() + HTTP_LINGER_SECONDS);
-    refuse(exchange);
+    exchange_enter(exchange, EXCHANGE_LINGER, clock_seconds() + HTTP_LINGER_SECONDS);
+    exchange_fail(exchange);
     add_retry_after(exchange);
     exchange->sent = (int64_t)exchange->response.body.length;
     reply_send(exchange);
@@ -92,8 +91,12 @@ void *exchange_open(void *closure, const char *target, struct MHD_Connection *ha
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct connection *connection = info == NULL ? NULL : info->socket_context;
-    struct exchange *exchange = connection == NULL ? NULL : exchange_new(connection, handle);
+    if (connection == NULL) {
+        return NULL;
+    }
+    struct exchange *exchange = exchange_new(connection, handle);
     if (exchange == NULL) {
+        connection->goes_on = false;
         return NULL;
     }
     exchange->target = target;
@@ -104,7 +107,7 @@ void *exchange_open(void *closure, const char *target, struct MHD_Connection *ha
     watch_lock(server->watch);
     connection->exchange = exchange;
     connection->fresh = false;
-    enter_phase(exchange, EXCHANGE_HEADER, exchange->started + http_header_seconds(server));
+    exchange_enter(exchange, EXCHANGE_HEADER, exchange->started + http_header_seconds(server));
     watch_unlock(server->watch);
     return exchange;
 }
@@ -160,7 +163,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     if (!framing_check(exchange->handle, method, exchange->target, exchange->target_length, version,
                        &framing)) {
         exchange->error = framing;
-        refuse(exchange);
+        exchange_fail(exchange);
         return reply(exchange, true);
     }
     if (admission_check(exchange, method)) {
@@ -173,7 +176,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     }
     /* libmicrohttpd closes a connection whose request is answered here, which a request without a body need
      * not suffer: `complete` answers that one. */
-    refuse(exchange);
+    exchange_fail(exchange);
     bool malformed = exchange->error.code == STABILITY_ERROR_FRAMING;
     return exchange->body_length == 0 && !malformed ? MHD_YES : reply(exchange, malformed);
 }
@@ -201,116 +204,6 @@ static void collect(struct exchange *exchange, const char *bytes, size_t count)
     watch_unlock(watch_of(exchange));
 }
 
-static bool is_wanted(void *context)
-{
-    struct exchange *exchange = context;
-    return !atomic_load(&exchange->abandoned) && !atomic_load(&exchange->request.service->stopping);
-}
-
-/* A body that came encoded is decoded here, by the thread that does the work; one of a job stays as it is. */
-static bool decode(struct exchange *exchange)
-{
-    if (exchange->encoding == ENCODING_IDENTITY || exchange->request.async) {
-        exchange->request.encoding = exchange->encoding;
-        return true;
-    }
-    double started = clock_seconds();
-    bool done = held_decode(&exchange->body, exchange->encoding, exchange->request.service->config->max_body,
-                            &exchange->error);
-    http_response_timing(&exchange->response, "decode", clock_seconds() - started);
-    return done;
-}
-
-static void run_handler(struct exchange *exchange)
-{
-    static char empty[1];
-    if (decode(exchange)) {
-        const struct buffer *body = &exchange->body.buffer;
-        exchange->request.body = body->data == NULL ? empty : body->data;
-        exchange->request.body_length = body->length;
-        exchange->request.arrival = exchange->arrival;
-        exchange->request.boundary = exchange->boundary[0] != '\0' ? exchange->boundary : NULL;
-        exchange->request.received = exchange->complete;
-        exchange->request.deadline = exchange->complete + timeout_of(exchange);
-        exchange->request.held = exchange->body.reserved;
-        exchange->request.wanted = is_wanted;
-        exchange->request.context = exchange;
-        exchange->request.async ? route_submit(&exchange->request, &exchange->response)
-                                : exchange->route->handle(&exchange->request, &exchange->response);
-    } else {
-        refuse(exchange);
-    }
-    body_release(exchange);
-}
-
-/* What waits for the store has threads of its own: they mostly wait, and those that compute have no time. */
-static bool waits_for_store(const struct exchange *exchange)
-{
-    return (exchange->route->traits & ROUTE_STORE) || exchange->request.async;
-}
-
-static struct pool *pool_of(const struct exchange *exchange)
-{
-    struct service *service = exchange->request.service;
-    return waits_for_store(exchange) ? service->store_pool : service->pool;
-}
-
-/* Hands the connection back to libmicrohttpd, whose thread may free the exchange as soon as the watch, which
- * is locked, is not any more. */
-static void resume(struct exchange *exchange)
-{
-    watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
-    enter_phase(exchange, EXCHANGE_REPLY, INFINITY);
-    http_server_resume(exchange->connection->server, exchange->handle);
-}
-
-static void finish_work(struct exchange *exchange)
-{
-    struct watch *watch = watch_of(exchange);
-    watch_lock(watch);
-    resume(exchange);
-    watch_unlock(watch);
-}
-
-static void run_job(struct job *job)
-{
-    struct exchange *exchange = (struct exchange *)job;
-    double waited = clock_seconds() - exchange->submitted;
-    if (!waits_for_store(exchange)) {
-        metrics_count_wait(exchange->request.service->metrics, waited);
-    }
-    http_response_timing(&exchange->response, "queue", waited);
-    run_handler(exchange);
-    finish_work(exchange);
-}
-
-static enum MHD_Result submit(struct exchange *exchange)
-{
-    struct pool *pool = pool_of(exchange);
-    if (!http_server_suspend(exchange->connection->server, exchange->handle)) {
-        stability_fail(&exchange->error, STABILITY_ERROR_DRAINING, NULL, "the server is shutting down");
-        refuse(exchange);
-        return reply(exchange, true);
-    }
-    exchange->job.run = run_job;
-    exchange->submitted = clock_seconds();
-    watch_lock(watch_of(exchange));
-    enter_phase(exchange, EXCHANGE_WORK, exchange->complete + timeout_of(exchange));
-    if (exchange->half_closed) { /* so that it is told again, now that it means something else */
-        watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
-    }
-    watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
-    watch_unlock(watch_of(exchange));
-    if (pool_submit(pool, &exchange->job)) {
-        return MHD_YES;
-    }
-    stability_fail(&exchange->error, STABILITY_ERROR_QUEUE_FULL, NULL, "the queue of requests is full");
-    refuse(exchange);
-    body_release(exchange);
-    finish_work(exchange);
-    return MHD_YES;
-}
-
 /* The body is there. */
 static enum MHD_Result complete(struct exchange *exchange)
 {
@@ -325,7 +218,7 @@ static enum MHD_Result complete(struct exchange *exchange)
     if (exchange->route->traits & (ROUTE_HEAVY | ROUTE_STORE)) {
         return MHD_YES;
     }
-    run_handler(exchange);
+    work_run(exchange);
     return reply(exchange, false);
 }
 
@@ -339,7 +232,7 @@ static enum MHD_Result finish(struct exchange *exchange)
     case EXCHANGE_BODY:
         return complete(exchange);
     case EXCHANGE_COMPLETE:
-        return submit(exchange);
+        return work_submit(exchange) ? MHD_YES : reply(exchange, true);
     case EXCHANGE_REPLY:
         return atomic_load(&exchange->abandoned) ? MHD_NO : reply(exchange, false);
     default:
@@ -404,6 +297,13 @@ static void answer_incomplete(struct exchange *exchange)
     }
 }
 
+/* Whoever was too slow already has less time. */
+static double linger_of(const struct exchange *exchange)
+{
+    bool slow = exchange->response.code == STABILITY_ERROR_BODY_TIMEOUT;
+    return exchange->complete > 0 ? 0 : slow ? HTTP_LINGER_SECONDS : HTTP_UPLOAD_SECONDS;
+}
+
 void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
                     enum MHD_RequestTerminationCode code)
 {
@@ -418,8 +318,8 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
         answer_incomplete(exchange);
     }
     exchange->connection->exchange = NULL;
-    exchange->connection->goes_on = exchange->goes_on;
-    exchange->connection->unread = exchange->complete <= 0;
+    exchange->connection->goes_on = exchange->goes_on && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    exchange->connection->linger = linger_of(exchange);
     watch_for_leaving(server->watch, &exchange->connection->watched, false);
     watch_deadline(server->watch, &exchange->connection->watched, clock_seconds() + HTTP_IDLE_SECONDS);
     watch_unlock(server->watch);
@@ -436,24 +336,12 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     *context = NULL;
 }
 
-/* Ends work that has not begun. What has begun ends by itself: it asks whether it is wanted, and in time. The
- * watch is locked. */
-static void withdraw(struct exchange *exchange, enum stability_code code, const char *message)
-{
-    if (pool_withdraw(pool_of(exchange), &exchange->job)) {
-        stability_fail(&exchange->error, code, NULL, "%s", message);
-        refuse(exchange);
-        body_release(exchange);
-        resume(exchange);
-    }
-}
-
 void exchange_expired(struct watched *watched)
 {
     struct exchange *exchange = ((struct connection *)watched)->exchange;
     if (exchange != NULL && exchange->phase == EXCHANGE_WORK) {
-        withdraw(exchange, STABILITY_ERROR_DEADLINE,
-                 "the deadline passed while the request waited for others");
+        work_withdraw(exchange, STABILITY_ERROR_DEADLINE,
+                      "the deadline passed while the request waited for others");
         return;
     }
     if (exchange == NULL) {
@@ -492,7 +380,7 @@ void exchange_left(struct watched *watched, bool reset)
     }
     if (reset) {
         atomic_store(&exchange->abandoned, true);
-        withdraw(exchange, STABILITY_ERROR_CANCELLED, "the client went away");
+        work_withdraw(exchange, STABILITY_ERROR_CANCELLED, "the client went away");
     } else if (!exchange->is_http10) {
         connection_send(exchange->connection, probe, sizeof(probe) - 1);
     }

@@ -70,6 +70,12 @@ enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, 
 void exchange_close(void *closure, struct MHD_Connection *handle, void **context,
                     enum MHD_RequestTerminationCode code);
 
+/* Moves on to a phase, and its deadline. The watch is locked. */
+void exchange_enter(struct exchange *exchange, enum exchange_phase phase, double deadline);
+
+/* Turns the response into the problem document of the exchange's error. */
+void exchange_fail(struct exchange *exchange);
+
 /* Sends a refusal past libmicrohttpd, unless the request was answered already. The watch is locked. */
 void exchange_refuse(struct exchange *exchange, const struct stability_error *error);
 

@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MOST_SECONDS 30
 #define LAST_SILENCE 0.25 /* seconds, where the server ends */
 #define MOST_BYTES (1LL << 30)
 #define BYTES_AT_ONCE 65536
@@ -147,14 +146,14 @@ struct lingerers *linger_new(double silence, struct stability_error *error)
     return linger;
 }
 
-void linger_take(struct lingerers *linger, int descriptor)
+void linger_take(struct lingerers *linger, int descriptor, double seconds)
 {
     double now = clock_seconds();
     shutdown(descriptor, SHUT_WR);
     pthread_mutex_lock(&linger->mutex);
     int copy = linger->count < LINGER_MOST ? fcntl(descriptor, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy >= 0) {
-        linger->items[linger->count++] = (struct lingering){copy, now + MOST_SECONDS, now, MOST_BYTES};
+        linger->items[linger->count++] = (struct lingering){copy, now + seconds, now, MOST_BYTES};
         wake(linger);
     }
     pthread_mutex_unlock(&linger->mutex);

@@ -73,7 +73,8 @@ void refusal_send(struct connection *connection, const struct stability_error *e
 {
     struct exchange *exchange = exchange_new(connection, NULL);
     connection->goes_on = false;
-    connection->unread = true;
+    connection->linger =
+        error->code == STABILITY_ERROR_BODY_TIMEOUT ? HTTP_LINGER_SECONDS : HTTP_UPLOAD_SECONDS;
     if (exchange == NULL) {
         return;
     }

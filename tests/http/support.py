@@ -95,6 +95,13 @@ class Connection:
         return not self.unread and not self.read_more()
 
 
+def parse_log(line):
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise AssertionError(f"a line of the log is not JSON: {line}") from error
+
+
 class Server:
     """`stabilityd serve` on a port that the kernel chose; `log` has the lines of its log at the end."""
 
@@ -129,19 +136,16 @@ class Server:
         self.process.send_signal(number)
 
     def read_log(self):
-        self.log_file.seek(0)
-        return self.log_file.read()
+        """What the server has written so far. The descriptor's own position is left alone: the server writes there."""
+        return os.pread(self.log_file.fileno(), os.fstat(self.log_file.fileno()).st_size, 0).decode()
 
     def wait(self, timeout=PATIENCE):
         """Waits for the end; returns the exit status."""
         self.process.wait(timeout=timeout)
         text = self.read_log()
-        try:
-            lines = [json.loads(line) for line in text.splitlines()]
-            # A kernel without Landlock or seccomp is no matter of any test.
-            self.log = [line for line in lines if not re.search(r": (Landlock|seccomp): ", line["message"])]
-        except json.JSONDecodeError as error:
-            raise AssertionError(f"the log is not JSON: {text}") from error
+        lines = [parse_log(line) for line in text.splitlines()]
+        # A kernel without Landlock or seccomp is no matter of any test.
+        self.log = [line for line in lines if not re.search(r": (Landlock|seccomp): ", line["message"])]
         return self.process.returncode
 
     def stop(self):

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Who is let in: tokens, rates, TLS."""
 import hashlib
+import http.client
+import json
 import os
 import signal
 import socket
@@ -241,6 +243,19 @@ def test_tls_answers_past_the_library():
             socket.socket.shutdown(connection.socket, socket.SHUT_WR)
             response = connection.response()
             assert response is not None and response.status == 200, response
+
+
+def test_refusal_of_a_large_body_without_a_token():
+    """A client that sends 50 MB before it reads is told why they were for nothing, over TLS too."""
+    for options, context in ((), None), (secure(), trust("first")):
+        with File(line("alice", "secret")) as tokens, Server("--tokens", tokens.path, *options) as server:
+            client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            if context is not None:
+                client = http.client.HTTPSConnection("localhost", server.port, timeout=PATIENCE, context=context)
+            client.request("POST", DIAGNOSE, b" " * (50 << 20))
+            response = client.getresponse()
+            assert response.status == 401 and json.loads(response.read())["code"] == "unauthorized", response
+            client.close()
 
 
 def test_tls_reload():

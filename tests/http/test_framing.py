@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Requests on which two HTTP implementations may disagree about where they end: each over a raw socket, each refused
 with 400 and the end of the connection."""
+import os
+import ssl
+
 from support import Server, assert_problem, request, run_tests
 
 SMUGGLED = "GET /v1/smuggled HTTP/1.1\r\nHost: test\r\n\r\n"
@@ -111,9 +114,9 @@ def test_refused():
             server.assert_alive()
 
 
-def assert_refused_below(server, prefix=b"", context=None, tls=False):
+def assert_refused_below(server, prefix=b"", context=None):
     for name, (status, data) in REFUSED_BELOW.items():
-        if tls and name in ("a method alone", "a word"):
+        if context is not None and name in ("a method alone", "a word"):
             continue  # libmicrohttpd closes without a word, and the session is gone when this program is told
         with server.connect(context=context) as connection:
             try:
@@ -125,7 +128,7 @@ def assert_refused_below(server, prefix=b"", context=None, tls=False):
                 assert connection.is_closed(), "what follows is read as another request"
             except AssertionError as error:
                 raise AssertionError(f"{name}: {error}") from error
-    server.assert_alive()
+    assert server.process.poll() is None, "the server has ended"
 
 
 def test_refused_below():
@@ -141,6 +144,12 @@ def test_refused_below():
 def test_refused_below_on_a_connection_in_use():
     with Server() as server:
         assert_refused_below(server, prefix=request("GET", "/livez"))
+
+
+def test_refused_below_over_tls():
+    pair = [os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "tls", f"first.{kind}") for kind in ("pem", "key")]
+    with Server("--tls-cert", pair[0], "--tls-key", pair[1]) as server:
+        assert_refused_below(server, context=ssl.create_default_context(cafile=pair[0]))
 
 
 def test_refused_below_in_pieces():
