@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The life of connections and requests: keep-alive, pieces, deadlines, clients that leave, a full queue, the end."""
+import contextlib
 import gzip
 import http.client
 import json
@@ -8,8 +9,10 @@ import re
 import select
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -497,6 +500,54 @@ def test_grace():
         assert body.is_closed()
         assert server.wait() == 0
         assert "was stopped" in server.log[-1]["message"], server.log
+
+
+def test_drain_under_traffic():
+    """Connections that come and go at the very moment change nothing."""
+    for _ in range(3):
+        with Server("--log-level", "warning") as server:
+            answered, stop = threading.Event(), threading.Event()
+
+            def ask(server=server, answered=answered, stop=stop):
+                while not stop.is_set():
+                    try:
+                        with server.connect() as connection:
+                            for _ in range(3):
+                                connection.send(request("GET", "/livez"))
+                                if connection.response() is None:
+                                    break
+                                answered.set()
+                    except OSError:
+                        stop.wait(0.01)
+
+            threads = [threading.Thread(target=ask) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            assert answered.wait(PATIENCE)
+            server.signal(signal.SIGTERM)
+            status = server.wait()
+            stop.set()
+            for thread in threads:
+                thread.join()
+            assert status == 0 and not server.log, (status, server.log)
+
+
+def test_drain_while_the_store_waits():
+    """A request that waits for the store beyond the grace time is answered."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/store.db"
+        with Server("--store", f"sqlite:{path}", "--grace", "0.1") as server, server.connect() as waiting:
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                waiting.send(request("POST", DIAGNOSE, model(), Prefer="respond-async"))
+                wait_until(lambda: is_put_aside(server))
+                server.signal(signal.SIGTERM)
+                assert_problem(waiting.response(), 503, "store-unavailable")
+                assert server.wait() == 0
+
+
+def is_put_aside(server):
+    return b"stabilityd_http_requests_in_progress 2\n" in server.request("GET", "/metrics").body
 
 
 def test_drain_without_requests():
