@@ -1,6 +1,6 @@
 #include "core/formats.h"
 
-#include "core/element.h"
+#include "core/kernels.h"
 
 #include <float.h>
 #include <math.h>
@@ -51,14 +51,11 @@ void formats_round(double *numbers, int64_t count, enum stability_format format)
 void formats_count_overflows(const void *data, enum stability_dtype dtype, int64_t count,
                              struct stability_statistics *statistics)
 {
-    double greatest = statistics->finite.abs_max;
+    const struct kernels *kernels =
+        kernels_for(dtype == STABILITY_FLOAT64 ? STABILITY_PRECISION_FLOAT64 : STABILITY_PRECISION_FLOAT32);
     for (int f = 0; f < STABILITY_FORMAT_COUNT; f++) {
-        double overflow = formats[f].overflow;
-        statistics->overflow_counts[f] = 0;
-        for (int64_t i = 0; greatest >= overflow && i < count; i++) {
-            double magnitude = fabs(element_at(data, dtype, i));
-            statistics->overflow_counts[f] += magnitude >= overflow && magnitude < INFINITY;
-        }
+        bool any = statistics->finite.abs_max >= formats[f].overflow;
+        statistics->overflow_counts[f] = any ? kernels->count_beyond(data, formats[f].overflow, count) : 0;
     }
 }
 

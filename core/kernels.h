@@ -35,6 +35,7 @@ struct kernels {
     void (*multiply)(void *data, double factor, int64_t count);                    /* in place */
     bool (*clamp)(void *data, double bound,
                   int64_t count); /* to [-bound, bound], in place; whether that changed any. NaN stays NaN */
+    int64_t (*count_beyond)(const void *data, double least, int64_t count); /* finite, and |x| >= least */
     /* Adds the squares of the distances of vectors from their mean, and from 0. */
     void (*add_spread)(const void *data, const struct sample_vectors *vectors, double *around_mean,
                        double *around_zero);

@@ -60,6 +60,25 @@ bool VARIANT(clamp)(void *data, double bound, int64_t count)
     return clamped;
 }
 
+/* As wide as a real, so that a vector compares and counts as many at once; a tensor has fewer elements. */
+#if REAL_BITS == 32
+typedef uint32_t counter;
+#else
+typedef uint64_t counter;
+#endif
+
+int64_t VARIANT(count_beyond)(const void *data, double least, int64_t count)
+{
+    const real *x = data;
+    real bound = (real)least;
+    counter beyond = 0;
+    if ((double)bound < least)
+        bound = nextafter(bound, (real)INFINITY);
+    for (int64_t i = 0; i < count; i++)
+        beyond += fabs(x[i]) >= bound && fabs(x[i]) <= REAL_MAX;
+    return (int64_t)beyond;
+}
+
 enum { CHUNK = 1024 };
 
 /* The derivatives of up to CHUNK elements from `start`: the backward pass applied to ones. */
@@ -82,14 +101,7 @@ static void derivatives(const struct layer_ops *ops, const struct layer_pass *pa
     ops->backward(&chunk);
 }
 
-/* As wide as a real, so that a vector compares and counts as many at once. */
-#if REAL_BITS == 32
-typedef uint32_t counter;
-#else
-typedef uint64_t counter;
-#endif
-
-/* How many magnitudes are below the threshold; of CHUNK at most, as below. */
+/* How many magnitudes are below the threshold. */
 static int64_t count_below(const real *x, int64_t count, real threshold)
 {
     counter below = 0;

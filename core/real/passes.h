@@ -16,6 +16,7 @@ double VARIANT(square_sum)(const void *data, int64_t count);
 double VARIANT(square_distance)(const void *left, const void *right, int64_t count);
 void VARIANT(multiply)(void *data, double factor, int64_t count);
 bool VARIANT(clamp)(void *data, double bound, int64_t count);
+int64_t VARIANT(count_beyond)(const void *data, double least, int64_t count);
 void VARIANT(add_spread)(const void *data, const struct sample_vectors *vectors, double *around_mean,
                          double *around_zero);
 void VARIANT(add_squares)(const void *data, int64_t count, int64_t stride, double *sums);

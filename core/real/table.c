@@ -47,6 +47,7 @@ const struct kernels VARIANT(kernels) = {
     .square_distance = VARIANT(square_distance),
     .multiply = VARIANT(multiply),
     .clamp = VARIANT(clamp),
+    .count_beyond = VARIANT(count_beyond),
     .add_spread = VARIANT(add_spread),
     .add_squares = VARIANT(add_squares),
     .add_gram = VARIANT(add_gram),
