@@ -4,7 +4,7 @@ import sys
 
 import database
 from jobs import ENDED, state, submit, wait_for
-from support import Server, assert_problem, model, run_tests, slow_model, wait_until
+from support import Server, assert_problem, model, run_tests, wait_until
 
 DIAGNOSE = "/v1/diagnose"
 MOST_ANSWERS = 200
@@ -37,8 +37,8 @@ def use(server):
     assert server.request("GET", report).body == saved.body
     assert server.request("POST", f"{DIAGNOSE}?baseline={baseline}", model()).status == 200
     assert report.endswith(server.request("GET", "/v1/reports").json()["reports"][0]["id"])
-    job = submit(server, slow_model(), DIAGNOSE + "?save=y")
-    cancelled = submit(server, slow_model())
+    job = submit(server, target=DIAGNOSE + "?save=y")
+    cancelled = submit(server)
     assert server.request("DELETE", cancelled).status in (200, 204)
     view = wait_for(server, job)
     assert view["state"] == "succeeded", view
