@@ -138,7 +138,8 @@ bool workers_run(struct workers *workers, int node, int parameter, const struct 
     struct shared shared = {.workers = workers, .job = job};
     struct worker team[MOST_WORKERS];
     shared.parameter_count = workers->evaluators[0].parameter_count;
-    for (int i = 0; i < workers->count; i++)
+    team[0] = (struct worker){.shared = &shared, .evaluator = &workers->evaluators[0]};
+    for (int i = 1; i < workers->count; i++)
         team[i] = (struct worker){.shared = &shared, .evaluator = &workers->evaluators[i]};
     lead(team, node, parameter);
     for (int i = 1; i < workers->count; i++) {
