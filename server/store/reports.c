@@ -109,7 +109,8 @@ bool store_delete_report(struct store *store, const char *client, const char *id
         .count = 2,
     };
     *found = false;
-    /* Not one statement: where its connection broke, a second attempt could not tell whether there was one. */
+    /* Not one statement: where its connection broke, a second attempt could not tell whether there was one.
+     */
     return store_statement(store, &select, error) && (!*found || store_statement(store, &delete, error));
 }
 
