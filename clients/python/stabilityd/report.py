@@ -85,7 +85,7 @@ class Report(_Rendered):
         findings = self.at_least(severity)
         if findings:
             lines = [f"{len(findings)} finding{'s' if len(findings) > 1 else ''} of severity {severity} or worse:"]
-            lines += [f"  {f['severity']} {f['rule']} in {_some(f['layers'])}: {f['message']}" for f in findings]
+            lines += [line for finding in findings for line in _lines(finding)]
             raise StabilityError("\n".join(lines), self)
         return self
 
@@ -94,7 +94,7 @@ class Report(_Rendered):
 
     def __repr__(self) -> str:
         counts = self.data["summary"]["findings"]
-        named = ", ".join(f"{counts[s]} {s}" for s in reversed(_SEVERITIES) if counts.get(s))
+        named = ", ".join(_counted(counts[s], s) for s in reversed(_SEVERITIES) if counts.get(s))
         return f"<stabilityd.Report {self.verdict}: {named or 'no findings'}, loss {self.loss}>"
 
 
@@ -121,6 +121,16 @@ class GradcheckReport(_Rendered):
 
     def __repr__(self) -> str:
         return f"<stabilityd.GradcheckReport {self.verdict}: {self.level}>"
+
+
+def _counted(count: int, severity: str) -> str:
+    return f"{count} {severity}{'s' if count > 1 and severity != 'info' else ''}"
+
+
+def _lines(finding: Mapping[str, Any]) -> list[str]:
+    """A finding, and the fixes that were tried, if the analysis was asked for."""
+    lines = [f"  {finding['severity']} {finding['rule']} in {_some(finding['layers'])}: {finding['message']}"]
+    return lines + [f"    tried: {fix['summary']}: {fix['after']['verdict']}" for fix in finding.get("fixes", ())]
 
 
 def _some(layers: Sequence[str]) -> str:
