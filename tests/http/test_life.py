@@ -161,7 +161,7 @@ def test_http_client_sees_the_refusal():
 
 def test_lingering_is_bounded():
     """Refused clients that send no more, or on and on, are let go; and whoever comes meanwhile is served."""
-    with Server("--max-body", "1M", "--timeout", "0.5") as server:
+    with Server("--max-body", "1M", "--timeout", "3") as server:
         files = f"/proc/{server.process.pid}/fd"
         before = len(os.listdir(files))
         clients = [server.connect() for _ in range(300)]
@@ -184,20 +184,18 @@ def test_curl_sees_the_refusal():
 
 
 def test_body_deadline():
-    with Server("--timeout", "0.5") as server:
-        with server.connect() as connection:
-            connection.send(request("POST", DIAGNOSE, Content_Length=100) + b"{")
-            assert_problem(connection.response(), 408, "body-timeout", "body .*0.5 seconds")
+    with Server("--timeout", "2") as server, server.connect() as known, server.connect() as chunks:
+        known.send(request("POST", DIAGNOSE, Content_Length=100) + b"{")
+        chunks.send(request("POST", DIAGNOSE, Transfer_Encoding="chunked") + b"1\r\n{\r\n")
+        for connection in known, chunks:
+            assert_problem(connection.response(), 408, "body-timeout", "body .* 2 seconds")
             assert connection.is_closed()
-        with server.connect() as connection:
-            connection.send(request("POST", DIAGNOSE, Transfer_Encoding="chunked") + b"1\r\n{\r\n")
-            assert_problem(connection.response(), 408, "body-timeout")
         server.assert_alive()
 
 
 def test_body_deadline_of_a_trickle():
     """A byte now and then keeps no connection open."""
-    with Server("--timeout", "0.5") as server, server.connect(timeout=0.05) as connection:
+    with Server("--timeout", "2") as server, server.connect(timeout=0.05) as connection:
         connection.send(request("POST", DIAGNOSE, Content_Length=1000000))
         for _ in range(200):
             try:
@@ -210,21 +208,20 @@ def test_body_deadline_of_a_trickle():
 
 
 def test_header_deadline():
-    with Server("--timeout", "0.5") as server:
-        with server.connect() as connection:
-            connection.send("GET /livez HTTP/1.1\r\nHost: t\r\nX-")
-            assert_problem(connection.response(), 408, "body-timeout", "header .*0.5 seconds")
-            assert connection.is_closed()
-        with server.connect() as silent, server.connect() as short:
-            short.send("GET /li")
-            assert silent.is_closed()
-            assert_problem(short.response(), 408, "body-timeout", "request line .*0.5 seconds")
-            assert short.is_closed()
+    with Server("--timeout", "2") as server, server.connect() as silent, server.connect() as short, \
+            server.connect() as connection:
+        short.send("GET /li")
+        connection.send("GET /livez HTTP/1.1\r\nHost: t\r\nX-")
+        assert silent.is_closed()
+        assert_problem(short.response(), 408, "body-timeout", "request line .* 2 seconds")
+        assert short.is_closed()
+        assert_problem(connection.response(), 408, "body-timeout", "header .* 2 seconds")
+        assert connection.is_closed()
         server.assert_alive()
 
 
 def test_work_deadline():
-    with Server("--timeout", "0.2", "--threads", "1") as server:
+    with Server("--timeout", "2", "--threads", "1") as server:
         assert_problem(server.request("POST", DIAGNOSE, endless_model()), 504, "deadline-exceeded")
         server.assert_alive()
 
@@ -240,24 +237,25 @@ def test_deadline_of_the_request():
         for bad in 0, -1, "NaN", "1", None, "Infinity":
             assert_problem(server.request("POST", DIAGNOSE, {**model(), "options": {"timeout_s": bad}}), 422, "invalid-value",
                            pointer="/options/timeout_s")
-    with Server("--timeout", "0.3", "--threads", "1") as server:
+    with Server("--timeout", "2", "--threads", "1") as server:
         lasting = {**endless_model(), "options": {"timeout_s": 1000}}
         assert_problem(server.request("POST", DIAGNOSE, lasting), 504, "deadline-exceeded")
 
 
 def test_deadline_while_tensors_are_drawn():
     slow = {"type": "Linear", "in_features": 4096, "out_features": 4096, "bias": False, "init": {"weight": {"init": "orthogonal_"}}}
-    body = {"model": {"layers": [{"name": "fc", **slow}], "loss": {"type": "MSELoss"}},
-            "data": {name: {"random": "normal", "shape": [1, 4096]} for name in ("input", "target")}}
-    with Server("--timeout", "0.2", "--threads", "1") as server:
+    body = {"model": {"layers": [{"name": f"fc{i}", **slow} for i in range(8)], "loss": {"type": "MSELoss"}},
+            "data": {name: {"random": "normal", "shape": [1, 4096]} for name in ("input", "target")},
+            "options": {"timeout_s": 0.2}}
+    with Server("--threads", "1") as server:
         started = time.monotonic()
         assert_problem(server.request("POST", DIAGNOSE, body), 504, "deadline-exceeded")
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 20
 
 
 def test_deadline_in_the_queue():
     """What waits is not kept waiting beyond its deadline, and leaves the queue with its client."""
-    with Server("--timeout", "2", "--threads", "1") as server, server.connect() as first, server.connect() as second, \
+    with Server("--timeout", "5", "--threads", "1") as server, server.connect() as first, server.connect() as second, \
             server.connect() as third:
         for connection in first, second, third:
             connection.send(request("POST", DIAGNOSE, endless_model()))
@@ -274,7 +272,7 @@ def test_gradient_checks_share_the_threads():
     layers = [{"name": f"fc{i}", "type": "Linear", "in_features": 128, "out_features": 128} for i in range(10)]
     body = {"model": {"layers": layers, "loss": {"type": "MSELoss"}},
             "data": {name: {"random": "normal", "shape": [64, 128]} for name in ("input", "target")}}
-    with Server("--timeout", "2", "--threads", "3") as server:
+    with Server("--timeout", "5", "--threads", "3") as server:
         assert server.request("POST", "/v1/gradcheck", model()).status == 200
         threads = f"/proc/{server.process.pid}/task"
         before, most = len(os.listdir(threads)), 0
@@ -356,26 +354,21 @@ def test_client_that_leaves():
         for reset in False, True:
             with server.connect() as connection, server.connect() as other:
                 connection.send(request("POST", DIAGNOSE, endless_model(), X_Request_Id=f"gone-{reset}"))
-                wait_until(lambda other=other: is_left_waiting(other))
+                wait_until(lambda: is_busy(server))
+                other.send(request("POST", DIAGNOSE, model()))
+                wait_until(lambda: b"stabilityd_queue_depth 1\n" in server.request("GET", "/metrics").body)
                 if reset:
                     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 connection.socket.close()
-                other.socket.settimeout(PATIENCE)
                 assert other.response().status == 200
         assert server.stop() == 0
         codes = {line["request_id"]: line.get("code") for line in server.log if line["message"] == "request"}
         assert codes["gone-False"] == codes["gone-True"] == "cancelled", codes
 
 
-def is_left_waiting(connection):
-    """Whether a small request gets no answer for a while: the server's only thread is busy with another one."""
-    connection.socket.settimeout(0.3)
-    connection.send(request("POST", DIAGNOSE, model()))
-    try:
-        connection.response()
-        return False
-    except TimeoutError:
-        return True
+def is_busy(server):
+    """Whether the server's only thread works."""
+    return b"stabilityd_work_in_progress 1\n" in server.request("GET", "/metrics").body
 
 
 def test_clients_at_once():
@@ -404,9 +397,9 @@ def test_clients_at_once():
 
 def test_full_queue():
     """What does not fit is refused at once, and what fits is served."""
-    with Server("--threads", "1") as server, server.connect() as first, server.connect() as second:
+    with Server("--threads", "1") as server, server.connect() as first:
         first.send(request("POST", DIAGNOSE, endless_model()))
-        wait_until(lambda: is_left_waiting(second))
+        wait_until(lambda: is_busy(server))
         waiting = [server.connect() for _ in range(70)]
         for connection in waiting:
             connection.send(request("POST", DIAGNOSE, endless_model()))
