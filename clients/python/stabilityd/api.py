@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Union
 
 from .connection import Connection
@@ -43,6 +45,7 @@ def diagnose(
     loss_fn: Any,
     *,
     url: Optional[str] = None,
+    token: Optional[str] = None,
     connection: Optional[Connection] = None,
     name: Optional[str] = None,
     analyses: Union[Sequence[str], Mapping[str, Any], None] = None,
@@ -58,10 +61,12 @@ def diagnose(
 
     `x` is the batch, or a tuple of the model's inputs; `y` the target; `loss_fn` a module of torch.nn or its
     function of torch.nn.functional. `analyses` and `thresholds` are those of the request's options. `save` keeps
-    the report on the server under a name; `baseline` is the id of a saved one.
+    the report on the server under a name; `baseline` is the id of a saved one, whose findings count no more. `url` and `token`
+    are those of a Connection.
 
-    Raises TraceError where the model has something that the service doesn't know, ServiceError where it refuses."""
-    connection = connection or Connection(url)
+    Raises TraceError where the model has something that the service doesn't know, ServiceError where it refuses. Warns where the
+    service's loss is not what PyTorch computed here."""
+    connection = connection or Connection(url, token)
     traced = trace(model, x, y, loss_fn, connection, name=name)
     options: dict[str, Any] = {
         "precision": precision or _precision(model),
@@ -74,7 +79,21 @@ def diagnose(
     request = _request(traced, options)
     weights = to_safetensors(traced.weights)
     headers, content = connection.post("/v1/diagnose", request, weights, save=save, baseline=baseline)
-    return Report(json.loads(content), _renderer(connection, "/v1/diagnose", request, weights), headers.get("Location"))
+    known = [finding["fingerprint"] for finding in connection.report(baseline)["findings"]] if baseline else []
+    render = _renderer(connection, "/v1/diagnose", request, weights, baseline)
+    report = Report(json.loads(content), render, headers.get("Location"), known)
+    _compare(report.loss, traced)
+    return report
+
+
+def _compare(loss: float, traced: Trace) -> None:
+    """A report of another computation would be worse than none."""
+    layers = traced.model["layers"]
+    drawn = any(layer["type"] == "Dropout" or layer.get("dropout") for layer in layers)
+    if drawn or not (math.isfinite(loss) and math.isfinite(traced.loss)):
+        return
+    if abs(loss - traced.loss) > 0.01 * max(abs(loss), abs(traced.loss)) + 1e-6:
+        warnings.warn(f"the service computes a loss of {loss:.6g} where PyTorch computes {traced.loss:.6g}: do not rely on this report", stacklevel=3)
 
 
 def gradcheck(
@@ -85,6 +104,7 @@ def gradcheck(
     *,
     gradients: Optional[Mapping[str, Any]] = None,
     url: Optional[str] = None,
+    token: Optional[str] = None,
     connection: Optional[Connection] = None,
     mode: str = "full",
     samples: Optional[int] = None,
@@ -96,7 +116,7 @@ def gradcheck(
 
     Differences are taken in float64, so gradients should be computed in float64 too: those of float32 are exact to
     about 1e-6, which is `acceptable`, not `correct`."""
-    connection = connection or Connection(url)
+    connection = connection or Connection(url, token)
     traced = trace(model, x, y, loss_fn, connection)
     if gradients is None:
         gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -112,8 +132,10 @@ def gradcheck(
     return GradcheckReport(json.loads(content), _renderer(connection, "/v1/gradcheck", request, weights))
 
 
-def _renderer(connection: Connection, path: str, request: Mapping[str, Any], weights: bytes) -> Callable[[str], str]:
+def _renderer(
+    connection: Connection, path: str, request: Mapping[str, Any], weights: bytes, baseline: Optional[str] = None
+) -> Callable[[str], str]:
     def render(format: str) -> str:
-        return connection.post(path, request, weights, format=format)[1].decode()
+        return connection.post(path, request, weights, format=format, baseline=baseline)[1].decode()
 
     return render

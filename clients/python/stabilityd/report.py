@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Iterator, Mapping, Optional, Sequence
+from typing import Any, Callable, Collection, Iterator, Mapping, Optional, Sequence
 
 from .errors import StabilityError
 
@@ -50,11 +50,15 @@ class _Rendered:
 
 
 class Report(_Rendered):
-    """A diagnosis. `location` is where it is kept, if it was saved."""
+    """A diagnosis. `location` is where it is kept, if it was saved; `known` has the fingerprints of the findings of the saved
+    report that it was compared with, which count no more."""
 
-    def __init__(self, data: Mapping[str, Any], render: Callable[[str], str], location: Optional[str] = None) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], render: Callable[[str], str], location: Optional[str] = None, known: Collection[str] = ()
+    ) -> None:
         super().__init__(data, render)
         self.location = location
+        self.known = frozenset(known)
 
     @property
     def findings(self) -> list[Mapping[str, Any]]:
@@ -74,11 +78,12 @@ class Report(_Rendered):
         return float(self.data["summary"]["gradient_norm"])
 
     def at_least(self, severity: str) -> list[Mapping[str, Any]]:
-        """Findings of this severity or worse: "info", "warning" or "error"."""
+        """Findings of this severity or worse ("info", "warning" or "error") that are not known."""
         if severity not in _SEVERITIES:
             raise ValueError(f"severity must be one of {', '.join(_SEVERITIES)}, got {severity!r}")
         worst = _SEVERITIES.index(severity)
-        return [finding for finding in self.findings if _SEVERITIES.index(finding["severity"]) >= worst]
+        new = [finding for finding in self.findings if finding.get("fingerprint") not in self.known]
+        return [finding for finding in new if _SEVERITIES.index(finding["severity"]) >= worst]
 
     def raise_if(self, severity: str = "error") -> "Report":
         """Raises StabilityError where a finding has this severity or a worse one; else returns the report."""
@@ -95,7 +100,7 @@ class Report(_Rendered):
     def __repr__(self) -> str:
         counts = self.data["summary"]["findings"]
         named = ", ".join(_counted(counts[s], s) for s in reversed(_SEVERITIES) if counts.get(s))
-        return f"<stabilityd.Report {self.verdict}: {named or 'no findings'}, loss {self.loss}>"
+        return f"<stabilityd.Report {self.verdict}: {named or 'no findings'}, loss {self.loss:.4g}>"
 
 
 class GradcheckReport(_Rendered):

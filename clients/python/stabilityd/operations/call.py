@@ -70,6 +70,8 @@ class Call:
 
     def add(self, type: str, inputs: list[torch.Tensor], output: Any = None, **attributes: Any) -> str:
         """A layer; attributes that are None are left out. Returns its name."""
+        if type not in self.recorder.table:
+            raise NotImplementedError(f"needs the layer {type}, which this service does not have: it is older than the client")
         made = self.output if output is None else output
         return self.recorder.add(type, self.node, inputs, {k: v for k, v in attributes.items() if v is not None}, made)
 
