@@ -124,7 +124,7 @@ static void put_eight_digits(char text[8], uint64_t number)
  * length that the compiler knows. */
 struct digits {
     char bytes[3 * DIGITS];
-    const char *first;
+    int first;
     int count;
     int point;
 };
@@ -145,39 +145,43 @@ static void find_digits(struct decimal decimal, struct digits *digits)
         end--;
     }
     memset(text + DIGITS, '0', sizeof(digits->bytes) - DIGITS);
-    digits->first = text + first;
+    digits->first = first;
     digits->count = end - first;
     digits->point = decimal.exponent + DIGITS - first;
 }
 
 static char *put_plain(char *text, const struct digits *digits)
 {
+    const char *first = digits->bytes + digits->first;
     if (digits->point <= 0) {
-        memcpy(text, "0.00000", 7);
+        memcpy(text, "0.00000", sizeof "0.00000");
         text += 2 - digits->point;
-        memcpy(text, digits->first, DIGITS);
+        memcpy(text, first, DIGITS);
         return text + digits->count;
     }
-    memcpy(text, digits->first, LARGEST_PLAIN_POINT);
+    memcpy(text, first, LARGEST_PLAIN_POINT);
     if (digits->point >= digits->count) {
         return text + digits->point;
     }
     text[digits->point] = '.';
-    memcpy(text + digits->point + 1, digits->first + digits->point, DIGITS - 1);
+    memcpy(text + digits->point + 1, first + digits->point, DIGITS - 1);
     return text + digits->count + 1;
 }
 
 static char *put_scientific(char *text, const struct digits *digits)
 {
-    memcpy(text + 1, digits->first, DIGITS);
-    text[0] = digits->first[0];
+    const char *first = digits->bytes + digits->first;
+    memcpy(text + 1, first, DIGITS);
+    text[0] = first[0];
     text[1] = '.';
     text += digits->count > 1 ? digits->count + 1 : 1;
     int exponent = digits->point - 1;
-    memcpy(text, exponent < 0 ? "e-" : "e+", 2);
-    struct digits magnitude;
-    find_digits((struct decimal){(uint64_t)(exponent < 0 ? -exponent : exponent), 0}, &magnitude);
-    return put_plain(text + 2, &magnitude);
+    text[0] = 'e';
+    text[1] = exponent < 0 ? '-' : '+';
+    struct decimal magnitude = {(uint64_t)(exponent < 0 ? -exponent : exponent), 0};
+    struct digits exponent_digits = {.count = 0};
+    find_digits(magnitude, &exponent_digits);
+    return put_plain(text + 2, &exponent_digits);
 }
 
 size_t decimal_shortest(double value, char text[DECIMAL_SHORTEST])
@@ -194,7 +198,7 @@ size_t decimal_shortest(double value, char text[DECIMAL_SHORTEST])
     if (binary.significand == 0) {
         *end++ = '0';
     } else {
-        struct digits digits;
+        struct digits digits = {.count = 0};
         find_digits(shortest(binary), &digits);
         bool plain = digits.point >= SMALLEST_PLAIN_POINT && digits.point <= LARGEST_PLAIN_POINT;
         end = plain ? put_plain(end, &digits) : put_scientific(end, &digits);

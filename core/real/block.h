@@ -46,6 +46,7 @@ struct block {
     code greatest; /* of all codes */
     /* The codes, in no particular order; NON_FINITE from there to the end of the vector. */
     _Alignas(VECTOR_BYTES) pattern words[BLOCK / 4];
+    real finite[BLOCK]; /* room for a copy with stand-ins */
 };
 
 /* Fills in what follows from elements and count. */

@@ -176,7 +176,7 @@ static real choose_stand_in(const struct block *block, const struct sums *before
 }
 
 /* Puts the stand-in, in a copy, in the place of what is not finite, and counts that. */
-static void replace_non_finite(struct block *block, real *finite, struct totals *totals,
+static void replace_non_finite(struct block *block, struct totals *totals,
                                struct stability_statistics *statistics)
 {
     const pattern infinity = bits_of((real)INFINITY), sign = (pattern)1 << (REAL_BITS - 1);
@@ -184,12 +184,12 @@ static void replace_non_finite(struct block *block, real *finite, struct totals 
     pattern nans = 0, positive = 0, negative = 0;
     for (size_t i = 0; i < block->count; i++) {
         pattern bits = bits_of(block->elements[i]), magnitude = bits & ~sign;
-        finite[i] = real_of(magnitude < infinity ? bits : stand_in);
+        block->finite[i] = real_of(magnitude < infinity ? bits : stand_in);
         nans += magnitude > infinity;
         positive += bits == infinity;
         negative += bits == (infinity | sign);
     }
-    block->elements = finite;
+    block->elements = block->finite;
     block->replaced = nans + positive + negative;
     statistics->nan_count += (int64_t)nans;
     totals->positive_infinities += (int64_t)positive;
@@ -198,11 +198,10 @@ static void replace_non_finite(struct block *block, real *finite, struct totals 
 
 static void add_block(struct block *block, struct totals *totals, struct stability_statistics *statistics)
 {
-    real finite[BLOCK];
     VARIANT(block_encode)(block);
     if (block->greatest == NON_FINITE) {
         block->stand_in = choose_stand_in(block, &totals->sums);
-        replace_non_finite(block, finite, totals, statistics);
+        replace_non_finite(block, totals, statistics);
         if (block->replaced == block->count)
             return;
         VARIANT(block_encode)(block);
