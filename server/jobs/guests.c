@@ -8,7 +8,7 @@
 #define TURN_SECONDS 0.25    /* that it then has it, whoever waits */
 #define QUIET_SECONDS 10.0   /* without a job, after which guests may have the last place too */
 
-/* Down to pool_await: the pool is locked. */
+/* Down to enter: the pool is locked. */
 
 /* How many places guests may have. */
 static int most_guests(const struct pool *pool)
@@ -85,10 +85,14 @@ static void enter(struct pool_guest *guest)
 
 bool pool_await(struct pool_guest *guest)
 {
-    pthread_mutex_lock(&guest->pool->mutex);
-    bool wanted = wait_turn(guest);
-    pthread_mutex_unlock(&guest->pool->mutex);
-    return wanted;
+    struct pool *pool = guest->pool;
+    double patient_until = clock_seconds() + PATIENCE_SECONDS;
+    pthread_mutex_lock(&pool->mutex);
+    while (guest->wanted(guest->context) && !has_room(pool, false) && clock_seconds() < patient_until) {
+        wait_for_room(pool, patient_until);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return guest->wanted(guest->context);
 }
 
 bool pool_enter(struct pool_guest *guest)

@@ -37,7 +37,8 @@ struct pool_guest {
     double waited; /* seconds, of all waits but those of pool_await */
 };
 
-/* Waits until a guest could have a place, takes none. False where it is not wanted. */
+/* Waits until a guest could have a place, or would have waited for so long that it is its turn next; takes
+ * none. False where it is not wanted. */
 bool pool_await(struct pool_guest *guest);
 /* Waits for a place. False, without one, where it is not wanted. */
 bool pool_enter(struct pool_guest *guest);
