@@ -38,8 +38,7 @@ struct store_migration {
 
 struct store_ops {
     const char *const *schemes; /* what its URLs begin with, NULL-terminated */
-    const char *name;
-    int attempts; /* at work whose connection breaks */
+    int attempts;               /* at work whose connection breaks */
     const struct store_migration
         *migrations;   /* in the order of their numbers; ends with one without a name */
     const char *begin; /* SQL that begins a transaction that will write */

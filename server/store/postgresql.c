@@ -355,7 +355,6 @@ static void *open_backend(const char *url, int64_t memory_limit, struct stabilit
 
 const struct store_ops store_postgresql = {
     .schemes = schemes,
-    .name = "PostgreSQL",
     .attempts = 3,
     .migrations = postgresql_migrations,
     .begin = "BEGIN",

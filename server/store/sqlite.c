@@ -251,7 +251,6 @@ static bool run(struct store_session *session, const struct store_statement *giv
 
 const struct store_ops store_sqlite = {
     .schemes = schemes,
-    .name = "SQLite",
     .attempts = 1,
     .migrations = sqlite_migrations,
     .begin = "BEGIN IMMEDIATE",

@@ -58,11 +58,6 @@ bool store_is_healthy(const struct store *store)
     return atomic_load(&store->healthy);
 }
 
-const char *store_name(const struct store *store)
-{
-    return store->ops->name;
-}
-
 static bool run_simple(struct store *store, struct store_session *session, const char *sql,
                        struct stability_error *error)
 {

@@ -30,8 +30,6 @@ void store_close(struct store *store);
 
 /* Whether the database answered when it was asked last; does not wait. */
 bool store_is_healthy(const struct store *store);
-/* "SQLite in memory", "SQLite", "PostgreSQL". */
-const char *store_name(const struct store *store);
 
 /* Fills in an id that nobody else has and nobody guesses. */
 void store_make_id(char id[STORE_ID_SIZE]);
