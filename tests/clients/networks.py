@@ -446,6 +446,82 @@ def packed_sequences():
     return Written(forward, **parts), (torch.randn(4, 5, 4), torch.tensor([2, 5, 3, 4])), labels(3, 4), nn.CrossEntropyLoss()
 
 
+@network
+def three_dimensions():
+    model = nn.Sequential(nn.Conv3d(1, 2, 2), nn.BatchNorm3d(2), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3))
+    model(torch.zeros(2, 1, 3, 3, 3))
+    return model, torch.randn(6, 1, 3, 3, 3), labels(3), nn.CrossEntropyLoss()
+
+
+@network
+def evaluated_encoder():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True)
+    padding = torch.arange(5)[None] >= torch.tensor([5, 3, 4])[:, None]
+    model = Written(lambda self, x: self.head(self.encoder(x, src_key_padding_mask=padding)[:, 0]), encoder=nn.TransformerEncoder(layer, 2), head=nn.Linear(8, 3))
+    return model.eval(), torch.randn(3, 5, 8), labels(3, 3), nn.CrossEntropyLoss()
+
+
+@network
+def frozen_layers():
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 3))
+    for parameter in model[0].parameters():
+        parameter.requires_grad_(False)
+    return model, torch.randn(6, 4), labels(3), nn.CrossEntropyLoss()
+
+
+@network
+def hooked():
+    model = nn.Sequential(nn.Sequential(nn.Linear(4, 5), nn.Tanh()), nn.Linear(5, 3))
+    model[0].register_forward_hook(lambda module, inputs, output: output * 0.5)
+    return model, torch.randn(6, 4), labels(3), nn.CrossEntropyLoss()
+
+
+@network
+def wrapped():
+    return nn.DataParallel(nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))), torch.randn(6, 4), labels(3), nn.CrossEntropyLoss()
+
+
+@network
+def unbatched_sequence():
+    def forward(self, x):
+        return self.head(self.gru(x)[0][-1:])
+
+    return Written(forward, gru=nn.GRU(4, 5), head=nn.Linear(5, 3)), torch.randn(7, 4), labels(3, 1), nn.CrossEntropyLoss()
+
+
+@network
+def bilinear_and_prelu():
+    def forward(self, a, b):
+        return self.head(self.activation(self.pair(a, b)))
+
+    parts = {"pair": nn.Bilinear(4, 3, 5), "activation": nn.PReLU(5), "head": nn.Linear(5, 3)}
+    return Written(forward, **parts), (torch.randn(6, 4), torch.randn(6, 3)), labels(3), nn.CrossEntropyLoss()
+
+
+@network
+def squeeze_and_excitation():
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        x = x * torch.sigmoid(self.up(F.silu(self.down(x.mean((2, 3)))))).view(x.size(0), -1, 1, 1)
+        x = F.interpolate(F.avg_pool2d(F.hardswish(x), 2), scale_factor=2, mode="bilinear", align_corners=False)
+        return self.head(F.adaptive_max_pool2d(x, (2, 1)).flatten(1))
+
+    parts = {"conv": nn.Conv2d(2, 4, 3, padding=1, groups=2, padding_mode="circular"), "norm": nn.GroupNorm(2, 4), "down": nn.Linear(4, 2), "up": nn.Linear(2, 4),
+             "head": nn.Linear(8, 3)}
+    return Written(forward, **parts), torch.randn(6, 2, 4, 4), labels(3), nn.CrossEntropyLoss()
+
+
+@network
+def mixture_of_experts():
+    def forward(self, x):
+        weights = self.gate(x).softmax(-1)
+        top, _ = weights.max(-1, keepdim=True)
+        experts = torch.stack([expert(x) for expert in self.experts], 1)
+        return (experts * weights.unsqueeze(-1)).sum(1) * top + torch.einsum("be,beo->bo", weights, experts)
+
+    return Written(forward, gate=nn.Linear(4, 3), experts=nn.ModuleList([nn.Linear(4, 3) for _ in range(3)])), torch.randn(6, 4), labels(3), nn.CrossEntropyLoss()
+
+
 # ---- modes ----
 
 

@@ -142,6 +142,14 @@ def test_the_model_is_left_as_it_was():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_dropout_in_train_mode():
+    model = nn.Sequential(nn.Conv1d(2, 64, 1), nn.Dropout(0.25), nn.Dropout1d(0.5), nn.Flatten(), nn.Linear(640, 2))
+    with Server() as server:
+        report = stabilityd.diagnose(model, torch.randn(20, 2, 10), torch.randn(20, 2), F.mse_loss, url=server.url)
+    assert report.layers["1"]["type"] == "Dropout" and abs(report.layers["1"]["output"]["zero_fraction"] - 0.25) < 0.02
+    assert abs(report.layers["3"]["output"]["zero_fraction"] - 0.625) < 0.05, report.layers["3"]["output"]
+
+
 def test_another_loss_is_told():
     traced = types.SimpleNamespace(model={"layers": []}, loss=1.0)
     with warnings.catch_warnings(record=True) as caught:

@@ -128,8 +128,8 @@ def _batch_norm(call: Call) -> None:
     given = call.bound(functional.batch_norm)
     x = given["input"]
     type = "BatchNorm1d" if x.dim() <= 3 else f"BatchNorm{x.dim() - 2}d"
-    if type not in call.recorder.table:
-        call.refuse(f"is a {type}, which the service does not have")
+    if type not in call.recorder.table:  # BatchNorm3d: all but batch and channels is one dimension
+        call.replay(lambda input, *args, **kwargs: functional.batch_norm(input.flatten(2), *args, **kwargs).reshape(input.shape))
         return
     tracked = given["running_mean"] is not None
     if given["training"]:  # by the batch
