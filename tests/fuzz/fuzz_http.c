@@ -115,10 +115,9 @@ static void send_all(int client, const uint8_t *bytes, size_t count, size_t piec
 static void receive_all(int client, struct buffer *answer)
 {
     char piece[4096];
-    ssize_t count = recv(client, piece, sizeof(piece), 0);
-    while (count > 0) {
-        buffer_append(answer, piece, (size_t)count);
-        count = recv(client, piece, sizeof(piece), 0);
+    ssize_t count;
+    while ((count = recv(client, piece, sizeof(piece), 0)) > 0 || (count < 0 && errno == EINTR)) {
+        buffer_append(answer, piece, count < 0 ? 0 : (size_t)count);
     }
     require(count == 0 || errno == ECONNRESET); /* not that the time was over */
 }

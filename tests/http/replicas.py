@@ -28,7 +28,7 @@ class Fleet:
     chooses."""
 
     def __init__(self, url, count, ports=None):
-        self.options = ["--store", url, "--job-lease", LEASE, "--threads", "1"]
+        self.options = ["--store", url, "--job-lease", LEASE, "--threads", "1", "--report-limit", "1000000"]
         self.ports = ports or [0] * count
         self.servers = [self.start(i) for i in range(count)]
         self.kills = 0
@@ -145,7 +145,8 @@ class Storm:
         states = database.query("SELECT DISTINCT state FROM stability_jobs")
         assert states == ["succeeded"], states
         reports = database.query("SELECT id FROM stability_reports")
-        assert sorted(reports) == sorted(ids), "each job saves one report"
+        missing, strange = ids - set(reports), set(reports) - ids
+        assert sorted(reports) == sorted(ids), f"each job saves one report: {missing} did not, {strange} are of none"
         for job, name in self.accepted.items():
             answer = ask_until(self.choose_port, (200,), deadline, "GET", job + "/result")
             assert json.loads(answer[2])["summary"]["model"] == name, (job, name)
