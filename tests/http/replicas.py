@@ -1,4 +1,5 @@
 """Several servers on one PostgreSQL that are killed at random moments while clients send jobs."""
+import contextlib
 import http.client
 import json
 import random
@@ -42,6 +43,12 @@ class Fleet:
         old.process.wait()
         self.kills += 1
         self.servers[index] = self.start(index)
+
+    def kill_all(self):
+        """At an end that may be none: nothing stays."""
+        for server in self.servers:
+            server.process.kill()
+            server.process.wait()
 
     def stop(self):
         for server in self.servers:
@@ -155,8 +162,9 @@ class Storm:
 
 
 def storm(count, seconds, seed, clients=3):
-    with Database() as database:
+    with Database() as database, contextlib.ExitStack() as stack:
         fleet = Fleet(database.url, count)
+        stack.callback(fleet.kill_all)
         watch_ends(database)
         chance = random.Random(seed)
         run = Storm(fleet, lambda: chance.choice(fleet.servers).port, seconds, seed)

@@ -4,6 +4,7 @@
   tests/http/soak_replicas.py STABILITYD [SECONDS [SEED]]
 
 SECONDS (60) is the time that each number of servers is under fire."""
+import contextlib
 import os
 import random
 import shutil
@@ -65,16 +66,17 @@ class Balancer:
 
 
 def soak(count, seconds, seed):
-    with Database() as database:
+    with Database() as database, contextlib.ExitStack() as stack:
         ports = free_ports(count)
         fleet = Fleet(database.url, count, ports)
+        stack.callback(fleet.kill_all)
         watch_ends(database)
         balancer = Balancer(ports)
+        stack.callback(balancer.stop)
         started = time.monotonic()
         run = Storm(fleet, lambda: balancer.port, seconds, seed)
         run.run(clients=8)
         told = run.check(database)
-        balancer.stop()
         fleet.stop()
         print(f"{count} servers: {told}; every one ended once ({time.monotonic() - started:.0f} s)", flush=True)
 
