@@ -238,11 +238,11 @@ def test_tls_answers_past_the_library():
         with server.connect(context=context) as connection:
             connection.send(request("POST", DIAGNOSE, Content_Length=100) + b"{")
             assert_problem(connection.response(), 408, "body-timeout")
-        with server.connect(context=context) as connection:
-            connection.send(request("POST", DIAGNOSE, slow_model()))
-            socket.socket.shutdown(connection.socket, socket.SHUT_WR)
-            response = connection.response()
-            assert response is not None and response.status == 200, response
+    with Server(*secure()) as server, server.connect(context=context) as connection:
+        connection.send(request("POST", DIAGNOSE, slow_model()))
+        socket.socket.shutdown(connection.socket, socket.SHUT_WR)
+        response = connection.response()
+        assert response is not None and response.status == 200, response
 
 
 def test_refusal_of_a_large_body_without_a_token():
