@@ -20,13 +20,13 @@ static void append_range(char *buffer, const struct stability_attribute *row)
     bool bounded_above = row->maximum != 0 && isfinite(row->maximum);
     bool ranged = row->minimum != 0 || row->maximum != 0 || row->exclusive;
     if (ranged && row->exclusive)
-        append(buffer, " greater than %g", row->minimum);
+        append(buffer, " greater than %.16g", row->minimum);
     else if (ranged && bounded_above)
-        append(buffer, " from %g to %g", row->minimum, row->maximum);
+        append(buffer, " from %.16g to %.16g", row->minimum, row->maximum);
     else if (ranged)
-        append(buffer, " of at least %g", row->minimum);
+        append(buffer, " of at least %.16g", row->minimum);
     if (row->exclusive && bounded_above)
-        append(buffer, " and at most %g", row->maximum);
+        append(buffer, " and at most %.16g", row->maximum);
 }
 
 static void append_words(char *buffer, const char *words)
@@ -44,7 +44,7 @@ static void append_words(char *buffer, const char *words)
 static void append_list(char *buffer, const struct stability_attribute *row)
 {
     if (row->items > 1)
-        append(buffer, " or a list of %d of them", row->items);
+        append(buffer, " or a list of %d of them%s", row->items, row->null_items ? " or null" : "");
     else if (row->items == 0)
         append(buffer, " or a list of at most %d of them", STABILITY_MAX_RANK);
 }
@@ -110,7 +110,10 @@ static void found_list(const struct stability_value *value, char *buffer)
     enum { SHOWN = 10 };
     append(buffer, "[");
     for (size_t i = 0; i < value->list.count && i < SHOWN; i++)
-        append(buffer, "%s%.12g", i ? ", " : "", value->list.items[i]);
+        if (value->list.integers && isnan(value->list.items[i]))
+            append(buffer, "%snull", i ? ", " : "");
+        else
+            append(buffer, "%s%.12g", i ? ", " : "", value->list.items[i]);
     if (value->list.count > SHOWN)
         append(buffer, ", ...] of %zu items", value->list.count);
     else
@@ -124,13 +127,19 @@ static void found_tensor(const struct stability_value *value, char *buffer)
            stability_shape_text(&value->tensor.shape, shape));
 }
 
+static void found_object(const struct stability_value *value, char *buffer)
+{
+    (void)value;
+    append(buffer, "an object");
+}
+
 const char *attribute_found(const struct stability_value *value, char buffer[ATTRIBUTE_TEXT])
 {
     static void (*const found[])(const struct stability_value *, char *) = {
         [STABILITY_NULL] = found_null,       [STABILITY_BOOLEAN] = found_boolean,
         [STABILITY_INTEGER] = found_integer, [STABILITY_REAL] = found_real,
         [STABILITY_STRING] = found_string,   [STABILITY_LIST] = found_list,
-        [STABILITY_TENSOR] = found_tensor,
+        [STABILITY_TENSOR] = found_tensor,   [STABILITY_OBJECT] = found_object,
     };
     buffer[0] = '\0';
     found[value->kind](value, buffer);

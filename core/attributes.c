@@ -122,10 +122,13 @@ static bool read_list(const struct reading *reading, struct integers *integers)
     int items = reading->row->items;
     if (count > STABILITY_MAX_RANK || (items > 0 && count != (size_t)items))
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (!integer_of_real(reading->value->list.items[i], &integers->items[i]) ||
-            !in_range(reading->row, reading->value->list.items[i]))
+    for (size_t i = 0; i < count; i++) {
+        double item = reading->value->list.items[i];
+        if (isnan(item) && reading->row->null_items)
+            integers->items[i] = -1;
+        else if (!integer_of_real(item, &integers->items[i]) || !in_range(reading->row, item))
             return false;
+    }
     integers->count = (int)count;
     return true;
 }
@@ -261,10 +264,9 @@ static bool fail_unknown(const struct stability_attribute *rows, size_t count, c
     const char **known = arena_array(scope->arena, count + 1, sizeof *known);
     for (size_t i = 0; known && i < count; i++)
         known[i] = rows[i].name;
-    const char *nearest = known ? stability_nearest(name, known) : NULL;
-    return fail_at(scope, name, error, STABILITY_ERROR_UNKNOWN_ATTRIBUTE, "%s has no attribute '%s'%s%s%s",
-                   scope->owner, name, nearest ? ": did you mean '" : "", nearest ? nearest : "",
-                   nearest ? "'?" : "");
+    char hint[STABILITY_HINT] = "";
+    return fail_at(scope, name, error, STABILITY_ERROR_UNKNOWN_ATTRIBUTE, "%s has no attribute '%s'%s",
+                   scope->owner, name, known ? stability_hint(name, known, hint) : hint);
 }
 
 bool attributes_read(const struct stability_attribute *rows, const struct stability_members *given,

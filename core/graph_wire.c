@@ -23,7 +23,7 @@ static int named_value(const struct graph *graph, int node, size_t k)
 static size_t named_count(const struct graph *graph, int node)
 {
     const struct graph_node *n = &graph->nodes[node];
-    if (n->source->input_count > 0 || n->ops->type.maximum_inputs == 0)
+    if (n->source->inputs || n->ops->type.maximum_inputs == 0)
         return n->source->input_count;
     return 1;
 }
@@ -139,16 +139,16 @@ static bool wire_loss(struct wiring *w)
 {
     struct graph *graph = w->graph;
     const struct stability_loss *source = &graph->request->model.loss;
-    size_t count = source->input_count ? source->input_count : 1;
+    size_t count = source->inputs ? source->input_count : 1;
     if (count != (size_t)graph->loss->type.inputs)
         return stability_fail(w->error, STABILITY_ERROR_INVALID_VALUE, "/model/loss/inputs",
-                              "loss %s reads %d layers, got %zu", source->type, graph->loss->type.inputs,
-                              count);
+                              "loss %s reads %d layer%s, got %zu", source->type, graph->loss->type.inputs,
+                              graph->loss->type.inputs == 1 ? "" : "s", count);
     graph->loss_input_count = (int)count;
     graph->loss_inputs = arena_array(&graph->arena, count, sizeof(*graph->loss_inputs));
     if (!graph->loss_inputs)
         return stability_fail(w->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the graph");
-    if (source->input_count == 0)
+    if (!source->inputs)
         graph->loss_inputs[0] = graph->nodes[graph->node_count - 1].first_output;
     for (size_t k = 0; k < source->input_count; k++) {
         snprintf(w->pointer, sizeof(w->pointer), "/model/loss/inputs/%zu", k);

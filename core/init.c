@@ -43,12 +43,21 @@ static int find_scheme(const char *name)
     return -1;
 }
 
-static bool fail_unknown(const char *name, const char *pointer, struct stability_error *error)
+static bool fail_unknown(const struct stability_recipe *recipe, const char *pointer,
+                         struct stability_error *error)
 {
-    const char *nearest = stability_nearest(name, names);
-    return stability_fail(error, STABILITY_ERROR_UNKNOWN_TYPE, pointer,
-                          "there is no initialisation '%s'%s%s%s", name, nearest ? ": did you mean '" : "",
-                          nearest ? nearest : "", nearest ? "'?" : "");
+    bool data = recipe->key && strcmp(recipe->key, "random") == 0;
+    char at[sizeof error->pointer], hint[STABILITY_HINT];
+    const char *known[sizeof names / sizeof names[0]] = {NULL};
+    for (size_t i = 0, count = 0; names[i]; i++)
+        if (!data || names[i][strlen(names[i]) - 1] != '_')
+            known[count++] = names[i];
+    snprintf(at, sizeof at, "%s", pointer);
+    if (recipe->key)
+        stability_pointer_append(at, sizeof at, recipe->key);
+    return stability_fail(error, STABILITY_ERROR_UNKNOWN_TYPE, at, "there is no %s '%s'%s",
+                          data ? "distribution" : "initialisation", recipe->name,
+                          stability_hint(recipe->name, known, hint));
 }
 
 static bool check_rank(const struct init *init, const struct stability_shape *shape, const char *pointer,
@@ -84,7 +93,7 @@ const struct init *init_read(const struct stability_recipe *recipe, const struct
 {
     int index = find_scheme(recipe->name);
     if (index < 0) {
-        fail_unknown(recipe->name, pointer, error);
+        fail_unknown(recipe, pointer, error);
         return NULL;
     }
     const struct init_ops *scheme = schemes[index];

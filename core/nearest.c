@@ -1,6 +1,7 @@
 #include <stability/error.h>
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Longer names are not compared: the cost of a comparison is the product of the lengths. */
@@ -63,4 +64,29 @@ const char *stability_nearest(const char *name, const char *const *known)
         }
     }
     return nearest;
+}
+
+static void list_known(const char *const *known, char *hint)
+{
+    static const char more[] = " ...";
+    size_t used = 0;
+    for (const char *lead = ": known are "; *known; known++, lead = ", ") {
+        int length = snprintf(hint + used, STABILITY_HINT - used, "%s'%s'", lead, *known);
+        if ((size_t)length >= STABILITY_HINT - used - sizeof more) {
+            snprintf(hint + used, STABILITY_HINT - used, "%s", used > 0 ? more : "");
+            return;
+        }
+        used += (size_t)length;
+    }
+}
+
+const char *stability_hint(const char *name, const char *const *known, char hint[STABILITY_HINT])
+{
+    const char *nearest = stability_nearest(name, known);
+    hint[0] = '\0';
+    if (nearest)
+        snprintf(hint, STABILITY_HINT, ": did you mean '%s'?", nearest);
+    else
+        list_known(known, hint);
+    return hint;
 }

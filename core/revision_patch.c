@@ -2,6 +2,7 @@
 
 #include "core/analysis.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- operations ---- */
@@ -70,7 +71,9 @@ static void write_list(struct analysis_context *maker, struct stability_result *
 {
     struct stability_result *list = result_list(maker, parent, name);
     for (size_t i = 0; i < value->list.count; i++) {
-        if (value->list.integers)
+        if (value->list.integers && isnan(value->list.items[i]))
+            result_text(maker, list, "", NULL);
+        else if (value->list.integers)
             result_integer(maker, list, "", (int64_t)value->list.items[i]);
         else
             result_number(maker, list, "", value->list.items[i]);
@@ -84,6 +87,7 @@ static void write_value(struct analysis_context *maker, struct stability_result 
     switch (value->kind) {
     case STABILITY_NULL:
     case STABILITY_TENSOR:
+    case STABILITY_OBJECT:
         result_text(maker, parent, name, NULL);
         break;
     case STABILITY_BOOLEAN:

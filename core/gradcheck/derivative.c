@@ -20,13 +20,17 @@ static struct evaluation at(const struct line *line, double step)
     return evaluator_shift(line->evaluator, line->element, step);
 }
 
-/* The step that is taken when `step` is added to what is stored. */
+/* The step that is taken when `step` is added to what is stored: at least to its neighbour, where it would be
+ * lost (epsilon may be given). */
 static double realised(const struct line *line, double step)
 {
     if (line->element < 0)
         return step;
-    volatile double moved = line->evaluator->base_parameter[line->element] + step;
-    return moved - line->evaluator->base_parameter[line->element];
+    double base = line->evaluator->base_parameter[line->element];
+    volatile double moved = base + step;
+    if (moved == base)
+        moved = nextafter(base, copysign(INFINITY, step));
+    return moved - base;
 }
 
 struct difference {

@@ -57,8 +57,10 @@ static struct window window_at(const struct axis *axis, int64_t o)
 
 static struct axis axis_of(const struct pool *pool, int dim, int64_t in)
 {
-    if (pool->kernel_size.count == 0)
-        return (struct axis){.in = in, .out = pool->output_size.items[dim], .dilation = 1, .adaptive = true};
+    if (pool->kernel_size.count == 0) {
+        int64_t out = pool->output_size.items[dim];
+        return (struct axis){.in = in, .out = out < 0 ? in : out, .dilation = 1, .adaptive = true};
+    }
     return (struct axis){
         .in = in,
         .kernel = pool->kernel_size.items[dim],
@@ -285,11 +287,13 @@ static void average_backward(const struct layer_pass *pass)
 #define DILATION_ATTRIBUTE(dims)                             \
     POOL_INTEGERS(dilation, dims, .minimum = 1, .number = 1, \
                   .documentation = "distance between elements of a window")
-#define OUTPUT_ATTRIBUTES(dims)                                             \
-    POOL_INTEGERS(output_size, dims, .required = true, .maximum = INFINITY, \
-                  .documentation = "size of the output"),                   \
-    {                                                                       \
-        0                                                                   \
+#define ADAPTIVE_NULL_1 ""
+#define ADAPTIVE_NULL_2 "; null in the list: the input's size"
+#define OUTPUT_ATTRIBUTES(dims)                                                                     \
+    POOL_INTEGERS(output_size, dims, .required = true, .maximum = INFINITY, .null_items = dims > 1, \
+                  .documentation = "size of the output" ADAPTIVE_NULL_##dims),                      \
+    {                                                                                               \
+        0                                                                                           \
     }
 
 static const struct stability_attribute max_1d[] = {

@@ -36,6 +36,12 @@ void stability_pointer_append(char *buffer, size_t size, const char *token);
  * next one. NULL where none is that near. The first of equally near ones wins. */
 const char *stability_nearest(const char *name, const char *const *known);
 
+#define STABILITY_HINT 320 /* bytes that suffice for a hint */
+
+/* Writes ": did you mean 'NAME'?" into `hint` for the nearest name; where none is near, ": known are 'A',
+ * 'B'", or as many of these as fit; nothing where `known` is empty. Returns `hint`. */
+const char *stability_hint(const char *name, const char *const *known, char hint[STABILITY_HINT]);
+
 /* The stable code on the wire ("shape-mismatch"), HTTP status and title of an error. */
 const char *stability_code_name(enum stability_code code);
 int stability_code_status(enum stability_code code);

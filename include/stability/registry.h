@@ -26,8 +26,9 @@ struct stability_attribute {
     double number;      /* default of INTEGER, REAL, BOOLEAN, and each item of INTEGERS */
     const char *choice; /* default of CHOICE */
     const char
-        *choices; /* CHOICE, or words allowed in place of INTEGERS: "same valid", separated by spaces */
-    int items;    /* INTEGERS: a single number is repeated that often; 0: a list of any length */
+        *choices;    /* CHOICE, or words allowed in place of INTEGERS: "same valid", separated by spaces */
+    int items;       /* INTEGERS: a single number is repeated that often; 0: a list of any length */
+    bool null_items; /* INTEGERS: the list may have nulls, which are read as -1 */
     const char *documentation;
 };
 

@@ -12,8 +12,9 @@ enum stability_value_kind {
     STABILITY_INTEGER,
     STABILITY_REAL,
     STABILITY_STRING,
-    STABILITY_LIST,  /* of numbers: kernel sizes, dimensions */
-    STABILITY_TENSOR /* class weights, constants */
+    STABILITY_LIST,   /* of numbers: kernel sizes, dimensions */
+    STABILITY_TENSOR, /* class weights, constants */
+    STABILITY_OBJECT  /* none of these: no attribute takes it */
 };
 
 struct stability_value {
@@ -49,6 +50,7 @@ struct stability_recipe {
     const char *name; /* NULL: not a recipe */
     struct stability_members arguments;
     struct stability_shape shape; /* data only: a parameter's shape follows from its layer */
+    const char *key;              /* the member that the name stood in ("init", "random"), or NULL */
 };
 
 /* A tensor by name ("fc1.weight", "input"), given or to be drawn. */
@@ -88,7 +90,7 @@ struct stability_layer {
 
 struct stability_loss {
     const char *type;
-    size_t input_count; /* 0: the last layer */
+    size_t input_count; /* 0 where inputs is NULL: the last layer */
     const char *const *inputs;
     struct stability_members attributes;
 };

@@ -104,11 +104,23 @@ static bool read_loss(struct reader *reader, const char *name, const struct node
     return true;
 }
 
+static bool read_inputs(struct reader *reader, const char *name, const struct node *node, void *target)
+{
+    (void)name;
+    struct name_list *names = target;
+    if (!reader_names(reader, node, names)) {
+        return false;
+    }
+    return names->count > 0 ||
+           reader_fail(reader, STABILITY_ERROR_INVALID_VALUE,
+                       "a model needs at least one input: leave 'inputs' out for one of the name 'input'");
+}
+
 bool model_read(struct reader *reader, const char *name, const struct node *node, void *target)
 {
     static const struct field fields[] = {
         {"name", member_text, offsetof(struct model_target, name), false},
-        {"inputs", member_names, offsetof(struct model_target, inputs), false},
+        {"inputs", read_inputs, offsetof(struct model_target, inputs), false},
         {"layers", read_layers, 0, true},
         {"loss", read_loss, offsetof(struct model_target, loss), true},
         {NULL, NULL, 0, false}};

@@ -51,7 +51,7 @@ static bool read_seed(struct reader *reader, const char *name, const struct node
 {
     (void)name;
     int64_t seed;
-    if (!reader_count(reader, node, &seed)) {
+    if (!reader_count(reader, node, 0, INT64_MAX, &seed)) {
         return false;
     }
     *(uint64_t *)target = (uint64_t)seed;
@@ -212,12 +212,7 @@ static bool read_thresholds(struct reader *reader, const char *name, const struc
 static bool read_samples(struct reader *reader, const char *name, const struct node *node, void *target)
 {
     (void)name;
-    int64_t *samples = target;
-    if (!reader_count(reader, node, samples)) {
-        return false;
-    }
-    return (*samples >= 1 && *samples <= 1000000) ||
-           reader_expected(reader, "an integer from 1 to 1000000", node);
+    return reader_count(reader, node, 1, 1000000, target);
 }
 
 static bool read_gradcheck_mode(struct reader *reader, const char *name, const struct node *node,

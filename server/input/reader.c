@@ -3,6 +3,7 @@
 #include "server/input/words.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,10 +47,9 @@ bool reader_expected(struct reader *reader, const char *expected, const struct n
 
 bool reader_unknown(struct reader *reader, const char *what, const char *name, const char *const *known)
 {
-    const char *nearest = stability_nearest(name, known);
-    return reader_fail(reader, STABILITY_ERROR_UNKNOWN_MEMBER, "unknown %s '%s'%s%s%s", what, name,
-                       nearest != NULL ? ": did you mean '" : "", nearest != NULL ? nearest : "",
-                       nearest != NULL ? "'?" : "");
+    char hint[STABILITY_HINT];
+    return reader_fail(reader, STABILITY_ERROR_UNKNOWN_MEMBER, "unknown %s '%s'%s", what, name,
+                       stability_hint(name, known, hint));
 }
 
 void *reader_allocate(struct reader *reader, size_t count, size_t size)
@@ -116,13 +116,18 @@ bool reader_text(struct reader *reader, const struct node *node, const char **te
     return *text != NULL;
 }
 
-bool reader_count(struct reader *reader, const struct node *node, int64_t *count)
+bool reader_count(struct reader *reader, const struct node *node, int64_t least, int64_t greatest,
+                  int64_t *count)
 {
-    if (node->kind != NODE_INTEGER || node->integer < 0) {
-        return reader_expected(reader, "an integer from 0 to 9223372036854775807", node);
+    static const double exact = 9007199254740992; /* 2^53 */
+    bool whole = node->kind == NODE_REAL && fabs(node->real) <= exact && node->real == floor(node->real);
+    *count = whole ? (int64_t)node->real : node->integer;
+    if ((whole || node->kind == NODE_INTEGER) && *count >= least && *count <= greatest) {
+        return true;
     }
-    *count = node->integer;
-    return true;
+    char expected[80];
+    snprintf(expected, sizeof expected, "an integer from %" PRId64 " to %" PRId64, least, greatest);
+    return reader_expected(reader, expected, node);
 }
 
 bool reader_number(struct reader *reader, const struct node *node, double *number)

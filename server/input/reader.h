@@ -85,8 +85,9 @@ struct name_list {
 
 /* A NUL-terminated text that lives as long as the request. */
 bool reader_text(struct reader *reader, const struct node *node, const char **text);
-/* An integer from 0 to 2^63 - 1. */
-bool reader_count(struct reader *reader, const struct node *node, int64_t *count);
+/* An integer from `least` to `greatest`; 1e3 is one too. */
+bool reader_count(struct reader *reader, const struct node *node, int64_t least, int64_t greatest,
+                  int64_t *count);
 /* A number, or "NaN" and the like. */
 bool reader_number(struct reader *reader, const struct node *node, double *number);
 bool reader_names(struct reader *reader, const struct node *node, struct name_list *names);

@@ -34,7 +34,7 @@ bool recipe_read(struct reader *reader, const struct node *node, const char *key
 {
     static const struct field fields[] = {{NULL, read_argument, 0, false}};
     struct recipe_target target = {.recipe = recipe, .key = key, .shaped = shaped};
-    *recipe = (struct stability_recipe){0};
+    *recipe = (struct stability_recipe){.key = key};
     if (node->kind != NODE_OBJECT) {
         return reader_expected(reader, "an object such as {\"init\": \"kaiming_normal_\"}", node);
     }

@@ -54,8 +54,24 @@ static bool has_both(struct array *array)
     return finish(array, ARRAY_FAILED);
 }
 
+/* Whether so many lists begin here that nothing may be nested so deep, or the body ends within them. */
+static bool begins_too_many(const struct array *array)
+{
+    int depth = array->scanner->depth + array->depth;
+    const char *text = array->text, *end = end_of(array);
+    for (; text < end && depth <= SCAN_MAX_DEPTH && memchr("[ \t\r\n", *text, 5) != NULL; text++) {
+        depth += *text == '[';
+    }
+    return text == end || depth > SCAN_MAX_DEPTH;
+}
+
 static bool open_list(struct array *array)
 {
+    if (array->depth == STABILITY_MAX_RANK && begins_too_many(array)) {
+        scanner_fail(array->scanner, array->text, STABILITY_ERROR_SYNTAX,
+                     "objects and lists may be nested %d deep", SCAN_MAX_DEPTH);
+        return finish(array, ARRAY_FAILED);
+    }
     if (array->depth == STABILITY_MAX_RANK) {
         scanner_fail(array->scanner, array->text, STABILITY_ERROR_INVALID_TENSOR,
                      "lists may be nested %d deep, as deep as a tensor has dimensions", STABILITY_MAX_RANK);

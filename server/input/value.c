@@ -2,14 +2,54 @@
 
 #include "server/input/tensor.h"
 
-#include <string.h>
+#include <math.h>
 
-static void use_list(struct reader *reader, const struct node *node, struct stability_value *value)
+static void use_numbers(struct reader *reader, const struct node *node, struct stability_value *value)
 {
     value->kind = STABILITY_LIST;
-    value->list.count = node->kind == NODE_LIST ? 0 : node->slab->count;
-    value->list.items = node->kind == NODE_LIST ? NULL : reader_numbers(reader, node);
-    value->list.integers = node->kind == NODE_LIST || node->slab->integers;
+    value->list.count = node->slab->count;
+    value->list.items = reader_numbers(reader, node);
+    value->list.integers = node->slab->integers;
+}
+
+/* A list of integers and nulls, which become NaN, or an empty one; false: it is something else. */
+static bool is_sparse_list(const json_t *list)
+{
+    size_t count = json_array_size(list);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *item = json_array_get(list, i);
+        if (!json_is_null(item) && !json_is_integer(item)) {
+            return false;
+        }
+    }
+    return count <= STABILITY_MAX_RANK;
+}
+
+static bool use_list(struct reader *reader, const struct node *node, struct stability_value *value)
+{
+    size_t count = json_array_size(node->json);
+    double *items = reader_allocate(reader, count, sizeof *items);
+    for (size_t i = 0; items != NULL && i < count; i++) {
+        const json_t *item = json_array_get(node->json, i);
+        items[i] = json_is_null(item) ? NAN : (double)json_integer_value(item);
+    }
+    value->kind = STABILITY_LIST;
+    value->list.count = count;
+    value->list.items = items;
+    value->list.integers = true;
+    return items != NULL;
+}
+
+/* Whether an object is meant for a tensor. */
+static bool has_tensor_member(const json_t *object)
+{
+    static const char *const members[] = {"shape", "data", "dtype", "base64", "init", "random"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        if (json_object_get(object, members[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool read_tensor(struct reader *reader, const struct node *node, struct stability_value *value)
@@ -41,20 +81,17 @@ bool value_read(struct reader *reader, const struct node *node, struct stability
         return reader_text(reader, node, &value->string);
     case NODE_NUMBERS:
         if (node->slab->shape.rank == 1) {
-            use_list(reader, node, value);
+            use_numbers(reader, node, value);
             return true;
         }
         return read_tensor(reader, node, value);
     case NODE_LIST:
-        if (json_array_size(node->json) == 0) {
-            use_list(reader, node, value);
-            return true;
-        }
-        return read_tensor(reader, node, value);
+        return is_sparse_list(node->json) ? use_list(reader, node, value) : read_tensor(reader, node, value);
     case NODE_OBJECT:
-        break;
+        value->kind = STABILITY_OBJECT;
+        return !has_tensor_member(node->json) || read_tensor(reader, node, value);
     }
-    return read_tensor(reader, node, value);
+    return true;
 }
 
 bool value_members_new(struct reader *reader, const struct node *object, struct value_members *members)

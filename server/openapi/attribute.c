@@ -39,24 +39,39 @@ static void write_choices(struct json_writer *json, const char *choices)
     json_end_object(json);
 }
 
+static void write_type(struct json_writer *json, const char *type)
+{
+    json_begin_object(json);
+    json_member_text(json, "type", type);
+    json_end_object(json);
+}
+
+static void write_item(struct json_writer *json, const struct stability_attribute *attribute)
+{
+    if (!attribute->null_items) {
+        write_number(json, attribute, "integer");
+        return;
+    }
+    json_begin_object(json);
+    json_key(json, "anyOf");
+    json_begin_array(json);
+    write_number(json, attribute, "integer");
+    write_type(json, "null");
+    json_end_array(json);
+    json_end_object(json);
+}
+
 static void write_integers(struct json_writer *json, const struct stability_attribute *attribute)
 {
     write_number(json, attribute, "integer");
     json_begin_object(json);
     json_member_text(json, "type", "array");
     json_key(json, "items");
-    write_number(json, attribute, "integer");
+    write_item(json, attribute);
     json_end_object(json);
     if (attribute->choices != NULL) {
         write_choices(json, attribute->choices);
     }
-}
-
-static void write_type(struct json_writer *json, const char *type)
-{
-    json_begin_object(json);
-    json_member_text(json, "type", type);
-    json_end_object(json);
 }
 
 /* The forms that a value may have, as the items of an "anyOf". */

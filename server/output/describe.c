@@ -67,6 +67,9 @@ static void write_attribute(struct json_writer *json, const struct stability_att
     if (attribute->items > 0) {
         json_member_integer(json, "items", attribute->items);
     }
+    if (attribute->null_items) {
+        json_member_boolean(json, "null_items", true);
+    }
     json_member_text(json, "documentation", attribute->documentation);
     json_end_object(json);
 }

@@ -26,7 +26,8 @@ static const struct stability_member linear2[] = {NUMBER("in_features", 5), NUMB
 static const struct stability_member linear3[] = {NUMBER("in_features", 5), NUMBER("out_features", 3)};
 static const struct stability_init orthogonal[] = {{"weight", {.name = "orthogonal_"}}};
 static const struct stability_init sparse[] = {
-    {"weight", {"sparse_", {1, (const struct stability_member[]){NUMBER("sparsity", 1)}}, {0}}}};
+    {"weight",
+     {.name = "sparse_", .arguments = {1, (const struct stability_member[]){NUMBER("sparsity", 1)}}}}};
 
 static const char *const both[] = {"fc2", "act1"};
 static const struct stability_layer layers[] = {
@@ -45,7 +46,7 @@ static const struct stability_named_tensor weights[] = {
 
 static const int64_t targets[4] = {0, 1, 2, 1};
 static const struct stability_named_tensor data[] = {
-    {.name = "input", .recipe = {"normal", {0, NULL}, {2, {4, 6}}}},
+    {.name = "input", .recipe = {.name = "normal", .shape = {2, {4, 6}}}},
     {.name = "target", .tensor = {STABILITY_INT64, {1, {4}}, targets}}};
 
 static const struct stability_request drawn = {

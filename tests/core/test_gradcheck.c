@@ -41,6 +41,25 @@ static void the_textbook_step_differentiates_a_square(void **state)
     builder_free(&b);
 }
 
+/* 3 + 1e-20 is 3: the neighbours of 3 are as far as a step can be, and say little. */
+static void a_step_too_small_to_take_accuses_nobody(void **state)
+{
+    (void)state;
+    struct builder b = {0};
+    struct claims claims = {0};
+    struct stability_gradcheck_options options = stability_default_gradcheck_options;
+    options.epsilon = 1e-20;
+    build_square(&b, 3);
+    struct stability_gradcheck_report *report = check(&b, &claims, &options);
+    const struct stability_gradcheck_parameter *bias = find(report, "theta.bias");
+    assert_true(isfinite(bias->worst_numerical));
+    assert_true(bias->worst_uncertainty > 1);
+    assert_int_equal(bias->within_uncertainty, 1);
+    assert_false(report->failed);
+    stability_gradcheck_report_free(report);
+    builder_free(&b);
+}
+
 static void levels_follow_the_relative_error(void **state)
 {
     static const struct {
@@ -323,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_textbook_step_differentiates_a_square),
+        cmocka_unit_test(a_step_too_small_to_take_accuses_nobody),
         cmocka_unit_test(levels_follow_the_relative_error),
         cmocka_unit_test(a_net_of_two_layers_has_the_gradients_worked_out_by_hand),
         cmocka_unit_test(losses_and_parameters_of_any_size_are_checked),

@@ -140,6 +140,23 @@ def test_body_limit():
         assert server.request("GET", "/livez", b" " * 4096).status == 200
 
 
+def test_null_in_a_list():
+    """AdaptiveAvgPool2d((None, 2)): the input's size."""
+    def report(output_size, server):
+        body = {"model": {"layers": [{"name": "pool", "type": "AdaptiveAvgPool2d", "output_size": output_size}],
+                          "loss": {"type": "MSELoss"}},
+                "data": {"input": {"random": "normal", "shape": [1, 2, 3, 5]},
+                         "target": {"random": "normal", "shape": [1, 2, 3, 2]}}}
+        return server.request("POST", "/v1/diagnose", body)
+    with Server() as server:
+        assert report([None, 2], server).body == report([3, 2], server).body
+        response = report([None, 2.5], server)
+        assert_problem(response, 422, "invalid-value", None, "/model/layers/0/output_size/0")
+        layers = server.request("GET", "/v1/layers").json()["layers"]
+        marked = {layer["type"] for layer in layers for row in layer["attributes"] if row.get("null_items")}
+        assert marked == {"AdaptiveAvgPool2d", "AdaptiveMaxPool2d"}
+
+
 def test_empty_bodies():
     with Server() as server:
         for body in b"", b" ", b"\n\n", None:
