@@ -54,28 +54,40 @@ static bool has_both(struct array *array)
     return finish(array, ARRAY_FAILED);
 }
 
-/* Whether so many lists begin here that nothing may be nested so deep, or the body ends within them. */
-static bool begins_too_many(const struct array *array)
+/* How deep the lists that begin here, one in the other, are nested; *after is behind the last one's bracket.
+ */
+static int depth_from(const struct array *array, const char **after)
 {
     int depth = array->scanner->depth + array->depth;
     const char *text = array->text, *end = end_of(array);
     for (; text < end && depth <= SCAN_MAX_DEPTH && memchr("[ \t\r\n", *text, 5) != NULL; text++) {
         depth += *text == '[';
     }
-    return text == end || depth > SCAN_MAX_DEPTH;
+    *after = text;
+    return depth;
+}
+
+/* No tensor has so many dimensions, and no JSON that is read at all is nested much deeper. */
+static bool too_deep(struct array *array)
+{
+    struct scanner *scanner = array->scanner;
+    const char *after;
+    if (depth_from(array, &after) > SCAN_MAX_DEPTH) {
+        scanner_fail(scanner, array->text, STABILITY_ERROR_SYNTAX, "objects and lists may be nested %d deep",
+                     SCAN_MAX_DEPTH);
+    } else if (scanner_has_all(scanner) && after == scanner->end) {
+        scanner_fail(scanner, after, STABILITY_ERROR_SYNTAX, "expected a value, but the body ends here");
+    } else {
+        scanner_fail(scanner, array->text, STABILITY_ERROR_INVALID_TENSOR,
+                     "lists may be nested %d deep, as deep as a tensor has dimensions", STABILITY_MAX_RANK);
+    }
+    return finish(array, ARRAY_FAILED);
 }
 
 static bool open_list(struct array *array)
 {
-    if (array->depth == STABILITY_MAX_RANK && begins_too_many(array)) {
-        scanner_fail(array->scanner, array->text, STABILITY_ERROR_SYNTAX,
-                     "objects and lists may be nested %d deep", SCAN_MAX_DEPTH);
-        return finish(array, ARRAY_FAILED);
-    }
     if (array->depth == STABILITY_MAX_RANK) {
-        scanner_fail(array->scanner, array->text, STABILITY_ERROR_INVALID_TENSOR,
-                     "lists may be nested %d deep, as deep as a tensor has dimensions", STABILITY_MAX_RANK);
-        return finish(array, ARRAY_FAILED);
+        return too_deep(array);
     }
     if (array->depth > 0) {
         if (array->depths[array->depth - 1].content == CONTENT_NUMBERS) {

@@ -54,7 +54,6 @@ static void a_step_too_small_to_take_accuses_nobody(void **state)
     const struct stability_gradcheck_parameter *bias = find(report, "theta.bias");
     assert_true(isfinite(bias->worst_numerical));
     assert_true(bias->worst_uncertainty > 1);
-    assert_int_equal(bias->within_uncertainty, 1);
     assert_false(report->failed);
     stability_gradcheck_report_free(report);
     builder_free(&b);
