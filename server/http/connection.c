@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define RECEIVE_BYTES (1 << 22)
+
 double http_header_seconds(const struct http_server *server)
 {
     return fmin(HTTP_HEADER_SECONDS, server->service->config->timeout);
@@ -181,6 +183,17 @@ static void connection_free(struct connection *connection)
         linger_take(connection->server->linger, connection->watched.descriptor, connection->linger);
     }
     free(connection);
+}
+
+/* What is to be there before the kernel wakes a reader, it makes room for (tcp_set_rcvlowat), and unlike
+ * SO_RCVBUF that leaves the buffer free to grow further. */
+void connection_expect(const struct connection *connection)
+{
+    int descriptor = connection->watched.descriptor;
+    int room = RECEIVE_BYTES;
+    int any = 1;
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVLOWAT, &room, sizeof(room));
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
 }
 
 void connection_notify(void *closure, struct MHD_Connection *handle, void **socket_context,

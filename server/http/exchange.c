@@ -17,6 +17,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define LARGE_BODY (1 << 18)
+
 static struct watch *watch_of(const struct exchange *exchange)
 {
     return exchange->connection->server->watch;
@@ -168,6 +170,9 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
     }
     if (admission_check(exchange, method)) {
         watch_body(exchange);
+        if (exchange->body_length >= LARGE_BODY) {
+            connection_expect(exchange->connection);
+        }
         if (exchange->route->traits & ROUTE_HEAVY) {
             http_server_begin_work(exchange->connection->server);
             exchange->counted = true;
