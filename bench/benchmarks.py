@@ -54,7 +54,7 @@ def share(name, t, report, body, speeds):
 
 
 def against_peer(program, speeds):
-    lines = say('Medians of runs in turn over a kept-alive connection, both on one thread. `asked` is the ratio that is aimed at.', '',
+    lines = say('Medians of five runs and five runs in turn, over a kept-alive connection, both on one thread. `asked` is the ratio that is aimed at.', '',
                 '| request | body | PyTorch peer | stabilityd | ratio | asked | PyTorch forward + backward | stabilityd compute | ratio |',
                 '|---|---:|---:|---:|---:|---:|---:|---:|---:|')
     shares = []
@@ -78,9 +78,10 @@ def gradient_check(program):
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
-        report, _ = service.post(body, '/v1/gradcheck')
+        answer, _ = service.post(body, '/v1/gradcheck')
         seconds.append(time.perf_counter() - start)
     service.close()
+    report = json.loads(answer)
     sequence = nn.Sequential(*peer.build(layers).values()).double()
     x, y = torch.randn(shape).double(), torch.randint(0, 10, shape[:1])
     names = [name for name, _ in sequence.named_parameters()]
@@ -126,12 +127,13 @@ def growth(program):
         times = []
         for _ in range(5):
             before = cpu_milliseconds(service.process.pid)
-            report, _ = service.post(drawn([width] * (depth + 1), batch))
+            answer, _ = service.post(drawn([width] * (depth + 1), batch))
             times.append(cpu_milliseconds(service.process.pid) - before)
             if sum(times) > 4000:
                 break
         used = peak_megabytes(service.process.pid) - rest
         service.close()
+        report = json.loads(answer)
         spent, flops = min(times), report['summary']['flops']
         lines += say(f"| {depth} | {batch} | {width} | {flops / 1e6:.3g} MFLOP | {spent:.2f} ms | {1e9 * spent / flops:.3g} ms | "
                      f"{report['summary']['planned_bytes'] / 1e6:.1f} MB | {used * 1.048576:.1f} MB |")
