@@ -150,7 +150,7 @@ static bool wire_loss(struct wiring *w)
         return stability_fail(w->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the graph");
     if (!source->inputs)
         graph->loss_inputs[0] = graph->nodes[graph->node_count - 1].first_output;
-    for (size_t k = 0; k < source->input_count; k++) {
+    for (size_t k = 0; source->inputs && k < count; k++) {
         snprintf(w->pointer, sizeof(w->pointer), "/model/loss/inputs/%zu", k);
         graph->loss_inputs[k] = names_find(&graph->value_names, source->inputs[k]);
         if (graph->loss_inputs[k] < 0)

@@ -59,9 +59,10 @@ static bool has_both(struct array *array)
 static int depth_from(const struct array *array, const char **after)
 {
     int depth = array->scanner->depth + array->depth;
-    const char *text = array->text, *end = end_of(array);
-    for (; text < end && depth <= SCAN_MAX_DEPTH && memchr("[ \t\r\n", *text, 5) != NULL; text++) {
-        depth += *text == '[';
+    const char *end = end_of(array);
+    const char *text = skip_space(array->text, end);
+    for (; text < end && *text == '[' && depth <= SCAN_MAX_DEPTH; text = skip_space(text + 1, end)) {
+        depth++;
     }
     *after = text;
     return depth;
