@@ -48,12 +48,13 @@ static inline void decode_eight(const unsigned char *sextets, unsigned char *byt
     memcpy(bytes, &word, sizeof word);
 }
 
-/* Decodes whole blocks, writing two bytes more than they give, as long as others follow. Returns how many
+/* Decodes whole blocks, writing two bytes more than they give, as long as eight others follow: with padding,
+ * four would have but one byte. Returns how many
  * characters it decoded. A block is read before it is written. */
 static size_t decode_blocks(const unsigned char *text, size_t length, unsigned char *bytes)
 {
     size_t done = 0;
-    for (; length - done >= BLOCK + 4; done += BLOCK) {
+    for (; length - done >= BLOCK + 8; done += BLOCK) {
         unsigned char sextets[BLOCK];
         unsigned char invalid = 0;
         for (size_t i = 0; i < BLOCK; i++) {
