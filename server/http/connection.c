@@ -201,6 +201,7 @@ void connection_notify(void *closure, struct MHD_Connection *handle, void **sock
 {
     struct http_server *server = closure;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        listener_begun(server->listener);
         *socket_context = connection_new(server, handle);
         return;
     }

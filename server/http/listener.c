@@ -2,6 +2,8 @@
 
 #include "server/http/listener.h"
 
+#include "server/clock.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -12,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
+#define BEGIN_SECONDS 1        /* for libmicrohttpd's threads to begin with what they were given */
 #define PAUSE_MILLISECONDS 100 /* where the system has no room for another connection */
 
 /* libmicrohttpd can listen by itself, but its threads and MHD_quiesce_daemon race for who takes the socket
@@ -24,6 +28,7 @@ struct listener {
     int wake; /* eventfd: there is room again, or the thread is to stop */
     int limit;
     atomic_int connections;
+    atomic_int given; /* connections that no thread of libmicrohttpd has begun with yet */
     atomic_bool stopping;
     bool started;
     pthread_t thread;
@@ -133,8 +138,10 @@ static bool accept_one(struct listener *listener, int *pause)
         return errno == EINTR || errno == ECONNABORTED;
     }
     atomic_fetch_add(&listener->connections, 1);
+    atomic_fetch_add(&listener->given, 1);
     if (!listener->take(listener->closure, descriptor, (struct sockaddr *)&address, length)) {
         atomic_fetch_sub(&listener->connections, 1);
+        atomic_fetch_sub(&listener->given, 1);
     }
     return true;
 }
@@ -171,6 +178,11 @@ bool listener_start(struct listener *listener, listener_take *take, void *closur
                           "the thread that accepts connections cannot be started: %s", strerror(failure));
 }
 
+void listener_begun(struct listener *listener)
+{
+    atomic_fetch_sub(&listener->given, 1);
+}
+
 void listener_closed(struct listener *listener)
 {
     if (atomic_fetch_sub(&listener->connections, 1) == listener->limit) {
@@ -191,12 +203,23 @@ void listener_address(const struct listener *listener, char *host, socklen_t hos
     }
 }
 
+/* libmicrohttpd drops what it was given and has not begun with when it is stopped. */
+static void wait_for_beginnings(struct listener *listener)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    double end = clock_seconds() + BEGIN_SECONDS;
+    while (atomic_load(&listener->given) > 0 && clock_seconds() < end) {
+        nanosleep(&moment, NULL);
+    }
+}
+
 void listener_stop(struct listener *listener)
 {
     if (listener->started) {
         atomic_store(&listener->stopping, true);
         wake(listener);
         pthread_join(listener->thread, NULL);
+        wait_for_beginnings(listener);
         listener->started = false;
     }
     /* Else the kernel would go on to greet clients that nobody serves. */

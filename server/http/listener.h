@@ -26,6 +26,9 @@ typedef bool listener_take(void *closure, int descriptor, const struct sockaddr 
 bool listener_start(struct listener *listener, listener_take *take, void *closure,
                     struct stability_error *error);
 
+/* A connection that was taken has come to the thread that serves it. */
+void listener_begun(struct listener *listener);
+
 /* A connection that was taken is closed: another one may come. */
 void listener_closed(struct listener *listener);
 
@@ -33,7 +36,8 @@ void listener_closed(struct listener *listener);
 void listener_address(const struct listener *listener, char *host, socklen_t host_size, char *port,
                       socklen_t port_size);
 
-/* Accepts no further connections, and refuses those that wait. */
+/* Accepts no further connections, and refuses those that wait in the kernel; what was taken comes to its
+ * thread first. */
 void listener_stop(struct listener *listener);
 
 /* Stops, and frees. NULL is fine. */

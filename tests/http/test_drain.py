@@ -80,7 +80,7 @@ def test_drain_under_traffic():
                     except OSError:
                         stop.wait(0.01)
 
-            threads = [threading.Thread(target=ask) for _ in range(8)]
+            threads = [threading.Thread(target=ask, daemon=True) for _ in range(8)]
             for thread in threads:
                 thread.start()
             assert answered.wait(PATIENCE)
