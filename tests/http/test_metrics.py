@@ -31,8 +31,14 @@ def scrape(server):
 
 def settled(server):
     """The samples once everything but the scrape itself is over: a request is counted after its answer has gone."""
-    wait_until(lambda: value(scrape(server)[0], "stabilityd_http_requests_in_progress") == 1)
-    return scrape(server)[0]
+    scrapes = []
+
+    def is_settled():
+        scrapes.append(scrape(server)[0])
+        return value(scrapes[-1], "stabilityd_http_requests_in_progress") == 1
+
+    wait_until(is_settled)
+    return scrapes[-1]
 
 
 def value(samples, name, **labels):
