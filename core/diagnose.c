@@ -78,14 +78,14 @@ static void measure_activation(struct diagnosis *d, int index)
     const struct layer_activation *activation = node->ops->activation;
     struct stability_layer_report *layer = &d->layers[index];
     int64_t units, inner;
+    if (value->count == 0) /* whatever its other sizes are */
+        return;
     unit_layout(value, &units, &inner);
     bool *alive = arena_array(&d->arena, (size_t)units, sizeof(*alive));
     if (!alive) {
         d->failed = true;
         return;
     }
-    if (value->count == 0)
-        return;
     int64_t below = d->run.graph->kernels->activation_derivatives(
         node->ops, &d->run.passes[index], units, inner, activation->greatest_derivative / 20, alive);
     int64_t dead = 0;
