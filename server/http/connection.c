@@ -121,7 +121,11 @@ static struct connection *connection_new(struct http_server *server, struct MHD_
     note_address(connection, handle);
     connection->session = server->service->config->tls_cert == NULL ? NULL : session_of(handle);
     watch_lock(server->watch);
-    watch_add(server->watch, &connection->watched, info->connect_fd);
+    if (!watch_add(server->watch, &connection->watched, info->connect_fd)) {
+        watch_unlock(server->watch);
+        free(connection);
+        return NULL;
+    }
     watch_deadline(server->watch, &connection->watched, clock_seconds() + http_header_seconds(server));
     watch_unlock(server->watch);
     return connection;
@@ -137,9 +141,32 @@ static bool has_received(const struct connection *connection)
            info.tcpi_bytes_received > 0;
 }
 
+/* libmicrohttpd's epoll tells once, and may have told it together with bytes that were all it read. */
+static void tell(struct connection *connection, double now)
+{
+    shutdown(connection->watched.descriptor, SHUT_RD);
+    watch_deadline(connection->server->watch, &connection->watched, now + HTTP_TELL_SECONDS);
+}
+
+void connection_idle(struct connection *connection)
+{
+    double now = clock_seconds();
+    if (connection->half_closed) {
+        connection->told_until = now + HTTP_LINGER_SECONDS;
+        tell(connection, now);
+    } else {
+        watch_deadline(connection->server->watch, &connection->watched, now + HTTP_IDLE_SECONDS);
+    }
+}
+
 void connection_expired(struct connection *connection)
 {
     struct stability_error error = {0};
+    double now = clock_seconds();
+    if (connection->half_closed && now < connection->told_until) {
+        tell(connection, now);
+        return;
+    }
     if (!connection->goes_on || !has_received(connection)) {
         connection->goes_on = false;
         shutdown(connection->watched.descriptor, SHUT_RDWR);
@@ -149,7 +176,7 @@ void connection_expired(struct connection *connection)
                    "the request line did not arrive within %g seconds",
                    http_header_seconds(connection->server));
     refusal_send(connection, &error);
-    watch_deadline(connection->server->watch, &connection->watched, clock_seconds() + HTTP_LINGER_SECONDS);
+    watch_deadline(connection->server->watch, &connection->watched, now + HTTP_LINGER_SECONDS);
 }
 
 static bool is_there(const struct connection *connection)

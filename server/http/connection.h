@@ -15,6 +15,7 @@
 #define HTTP_IDLE_SECONDS 60   /* between two requests */
 #define HTTP_REPLY_SECONDS 60  /* for a peer to read its response */
 #define HTTP_LINGER_SECONDS 2  /* for what is still on its way when one side has closed */
+#define HTTP_TELL_SECONDS 0.05 /* for libmicrohttpd to read that the client has closed its side */
 #define HTTP_UPLOAD_SECONDS 30 /* for a client that sends all before it reads that it was refused */
 
 #define HTTP_HEADER_BYTES 65536 /* memory of a connection, for a header and a piece of its body */
@@ -41,8 +42,10 @@ struct connection {
     struct http_server *server;
     /* Guarded by the watch's lock, as the exchange is, which is NULL between two requests. */
     struct exchange *exchange;
-    bool fresh;    /* there was no exchange yet */
-    bool goes_on;  /* a request may follow: nobody has been told that none may */
+    bool fresh;        /* there was no exchange yet */
+    bool half_closed;  /* the client sends nothing more */
+    double told_until; /* clock_seconds(): until then libmicrohttpd is told again that it does not */
+    bool goes_on;      /* a request may follow: nobody has been told that none may */
     double linger; /* seconds for what is not read yet to come, once the connection is closed; 0: all is */
     char address[48];
     void *session; /* of TLS; NULL: plain HTTP */
@@ -67,6 +70,10 @@ void http_server_resume(struct http_server *server, struct MHD_Connection *handl
 
 /* A connection without a request has waited long enough. The watch is locked. */
 void connection_expired(struct connection *connection);
+
+/* The request that there was is answered, or the client has closed its side while there is none. The watch is
+ * locked. */
+void connection_idle(struct connection *connection);
 
 /* A large body comes: lets the kernel receive much of it while a piece is read. Its own buffer begins with 64
  * kB and grows by what was read in a round trip: on loopback, a body took 1.6 times as long. */

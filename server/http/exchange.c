@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* POLLRDHUP, strcasestr */
+#define _GNU_SOURCE /* strcasestr */
 
 #include "server/http/exchange.h"
 
@@ -11,7 +11,6 @@
 #include "server/http/work.h"
 
 #include <math.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +28,13 @@ static double timeout_of(const struct exchange *exchange)
     return exchange->request.service->config->timeout;
 }
 
+/* All that a client sent that has closed its side is here: libmicrohttpd need but read it. */
 void exchange_enter(struct exchange *exchange, enum exchange_phase phase, double deadline)
 {
     exchange->phase = phase;
+    if (phase <= EXCHANGE_BODY && exchange->connection->half_closed) {
+        deadline = fmin(deadline, clock_seconds() + HTTP_LINGER_SECONDS);
+    }
     watch_deadline(watch_of(exchange), &exchange->connection->watched, deadline);
 }
 
@@ -138,16 +141,6 @@ static enum MHD_Result reply(struct exchange *exchange, bool close)
     return queued;
 }
 
-/* libmicrohttpd would wait for the rest of a body whose client has closed its side. */
-static void watch_body(struct exchange *exchange)
-{
-    if (exchange->body_length != 0) {
-        watch_lock(watch_of(exchange));
-        watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
-        watch_unlock(watch_of(exchange));
-    }
-}
-
 /* The first callback: the header is there. */
 static enum MHD_Result begin(struct exchange *exchange, const char *method, const char *version)
 {
@@ -169,7 +162,6 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method, cons
         return reply(exchange, true);
     }
     if (admission_check(exchange, method)) {
-        watch_body(exchange);
         if (exchange->body_length >= LARGE_BODY) {
             connection_expect(exchange->connection);
         }
@@ -267,16 +259,6 @@ enum MHD_Result exchange_continue(void *closure, struct MHD_Connection *handle, 
     return finish(exchange);
 }
 
-/* A peer may have closed its side before its request was read: libmicrohttpd's epoll told that together with
- * the request, which was all that it read, and would not tell it again. */
-static void tell_again(int descriptor)
-{
-    struct pollfd now = {.fd = descriptor, .events = POLLRDHUP};
-    if (poll(&now, 1, 0) == 1 && (now.revents & POLLRDHUP)) {
-        shutdown(descriptor, SHUT_RD);
-    }
-}
-
 void exchange_refuse(struct exchange *exchange, const struct stability_error *error)
 {
     if (exchange->phase == EXCHANGE_LINGER) {
@@ -290,16 +272,11 @@ void exchange_refuse(struct exchange *exchange, const struct stability_error *er
     answer_early(exchange);
 }
 
-/* A client that has closed its side in the middle of its request may still read. The watch is locked. */
-static void answer_incomplete(struct exchange *exchange)
+static void fail_incomplete(const struct exchange *exchange, struct stability_error *error)
 {
-    if (exchange->phase <= EXCHANGE_BODY) {
-        struct stability_error incomplete = {0};
-        stability_fail(&incomplete, STABILITY_ERROR_FRAMING, NULL,
-                       "the client closed its side before the %s was complete",
-                       exchange->phase == EXCHANGE_HEADER ? "header" : "body");
-        exchange_refuse(exchange, &incomplete);
-    }
+    stability_fail(error, STABILITY_ERROR_FRAMING, NULL,
+                   "the client closed its side before the %s was complete",
+                   exchange->phase == EXCHANGE_HEADER ? "header" : "body");
 }
 
 /* Whoever was too slow already has less time. */
@@ -319,16 +296,16 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
         return;
     }
     watch_lock(server->watch);
-    if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT) {
-        answer_incomplete(exchange);
+    if (code == MHD_REQUEST_TERMINATED_CLIENT_ABORT && exchange->phase <= EXCHANGE_BODY) {
+        struct stability_error incomplete = {0}; /* whose client may still read */
+        fail_incomplete(exchange, &incomplete);
+        exchange_refuse(exchange, &incomplete);
     }
     exchange->connection->exchange = NULL;
     exchange->connection->goes_on = exchange->goes_on && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     exchange->connection->linger = linger_of(exchange);
-    watch_for_leaving(server->watch, &exchange->connection->watched, false);
-    watch_deadline(server->watch, &exchange->connection->watched, clock_seconds() + HTTP_IDLE_SECONDS);
+    connection_idle(exchange->connection);
     watch_unlock(server->watch);
-    tell_again(exchange->connection->watched.descriptor);
     record_exchange(exchange);
     metrics_add_in_progress(server->service->metrics, -1);
     body_release(exchange);
@@ -357,9 +334,8 @@ void exchange_expired(struct watched *watched)
         shutdown(watched->descriptor, SHUT_RDWR);
         return;
     }
-    if (exchange->half_closed && exchange->phase == EXCHANGE_BODY) {
-        stability_fail(&exchange->error, STABILITY_ERROR_FRAMING, NULL,
-                       "the client closed its side before the body was complete");
+    if (exchange->connection->half_closed) {
+        fail_incomplete(exchange, &exchange->error);
     }
     stability_fail(&exchange->error, STABILITY_ERROR_BODY_TIMEOUT, NULL,
                    exchange->phase == EXCHANGE_HEADER ? "the header did not arrive within %g seconds"
@@ -374,11 +350,15 @@ void exchange_expired(struct watched *watched)
 void exchange_left(struct watched *watched, bool reset)
 {
     static const char probe[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    struct exchange *exchange = ((struct connection *)watched)->exchange;
-    if (exchange != NULL && exchange->phase == EXCHANGE_BODY && !reset) {
-        double soon = clock_seconds() + HTTP_LINGER_SECONDS; /* libmicrohttpd may not have read everything */
-        exchange->half_closed = true;
-        watch_deadline(watch_of(exchange), watched, fmin(watched->deadline, soon));
+    struct connection *connection = (struct connection *)watched;
+    struct exchange *exchange = connection->exchange;
+    bool known = connection->half_closed;
+    connection->half_closed = true;
+    if (exchange == NULL && !known) {
+        connection_idle(connection);
+    }
+    if (exchange != NULL && exchange->phase <= EXCHANGE_BODY) {
+        exchange_enter(exchange, exchange->phase, watched->deadline);
     }
     if (exchange == NULL || exchange->phase != EXCHANGE_WORK) {
         return;
@@ -387,6 +367,6 @@ void exchange_left(struct watched *watched, bool reset)
         atomic_store(&exchange->abandoned, true);
         work_withdraw(exchange, STABILITY_ERROR_CANCELLED, "the client went away");
     } else if (!exchange->is_http10) {
-        connection_send(exchange->connection, probe, sizeof(probe) - 1);
+        connection_send(connection, probe, sizeof(probe) - 1);
     }
 }

@@ -31,11 +31,10 @@ struct exchange {
     size_t target_length;
     struct http_target *parsed; /* NULL: its error is in `error` */
     const struct route *route;
-    bool begun;       /* the first callback has been */
-    bool accepted;    /* counted as in flight */
-    bool counted;     /* counted as work */
-    bool half_closed; /* the client sends nothing more */
-    bool goes_on;     /* another request may follow it */
+    bool begun;    /* the first callback has been */
+    bool accepted; /* counted as in flight */
+    bool counted;  /* counted as work */
+    bool goes_on;  /* another request may follow it */
     bool is_http10;
     atomic_bool abandoned; /* the client has gone */
     struct stability_error error;

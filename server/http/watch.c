@@ -24,7 +24,9 @@ struct watch {
     int wake;        /* eventfd: an earlier deadline came, or the watch stops */
     double wakes_at; /* when the thread looks at deadlines next */
     bool stopping;
-    struct watched list; /* head of a ring */
+    struct watched list;          /* head of a ring */
+    struct watched **descriptors; /* by their numbers; NULL: not watched */
+    size_t descriptor_count;
 };
 
 /* Wakes the thread. An eventfd that is written to already wakes it all the same. */
@@ -60,15 +62,6 @@ static int plan_next_wake(struct watch *watch, double now)
 
 /* Events name descriptors, not addresses, for their connection may have gone since. Another one may have
  * taken its descriptor: so what the event says is asked once more. */
-static struct watched *find(struct watch *watch, int descriptor)
-{
-    struct watched *watched = watch->list.next;
-    while (watched != &watch->list && watched->descriptor != descriptor) {
-        watched = watched->next;
-    }
-    return watched == &watch->list ? NULL : watched;
-}
-
 static void dispatch(struct watch *watch, const struct epoll_event *event)
 {
     if (event->data.fd == watch->wake) {
@@ -77,9 +70,9 @@ static void dispatch(struct watch *watch, const struct epoll_event *event)
         (void)taken;
         return;
     }
-    struct watched *watched = find(watch, event->data.fd);
+    struct watched *watched = watch->descriptors[event->data.fd];
     struct pollfd now = {.fd = event->data.fd, .events = POLLRDHUP};
-    if (watched != NULL && watched->for_leaving && poll(&now, 1, 0) == 1) {
+    if (watched != NULL && poll(&now, 1, 0) == 1) {
         watch->events->left(watched, (now.revents & (POLLERR | POLLHUP)) != 0);
     }
 }
@@ -128,6 +121,7 @@ static void release(struct watch *watch)
         close(watch->wake);
     }
     pthread_mutex_destroy(&watch->mutex);
+    free(watch->descriptors);
     free(watch);
 }
 
@@ -174,20 +168,46 @@ void watch_unlock(struct watch *watch)
     pthread_mutex_unlock(&watch->mutex);
 }
 
-void watch_add(struct watch *watch, struct watched *watched, int descriptor)
+/* Makes room for the descriptor's number. */
+static bool reserve(struct watch *watch, size_t descriptor)
 {
+    if (descriptor < watch->descriptor_count) {
+        return true;
+    }
+    size_t count = 2 * descriptor + 64;
+    struct watched **descriptors = realloc(watch->descriptors, count * sizeof(struct watched *));
+    if (descriptors == NULL) {
+        return false;
+    }
+    memset(descriptors + watch->descriptor_count, 0,
+           (count - watch->descriptor_count) * sizeof(struct watched *));
+    watch->descriptors = descriptors;
+    watch->descriptor_count = count;
+    return true;
+}
+
+/* Where epoll refuses, the peer's leaving goes unnoticed and the work runs to its end. */
+bool watch_add(struct watch *watch, struct watched *watched, int descriptor)
+{
+    if (!reserve(watch, (size_t)descriptor)) {
+        return false;
+    }
     watched->descriptor = descriptor;
     watched->deadline = INFINITY;
-    watched->for_leaving = false;
     watched->next = &watch->list;
     watched->previous = watch->list.previous;
     watched->previous->next = watched;
     watch->list.previous = watched;
+    watch->descriptors[descriptor] = watched;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.fd = descriptor};
+    epoll_ctl(watch->epoll, EPOLL_CTL_ADD, descriptor, &event);
+    return true;
 }
 
 void watch_remove(struct watch *watch, struct watched *watched)
 {
-    watch_for_leaving(watch, watched, false);
+    epoll_ctl(watch->epoll, EPOLL_CTL_DEL, watched->descriptor, NULL);
+    watch->descriptors[watched->descriptor] = NULL;
     watched->previous->next = watched->next;
     watched->next->previous = watched->previous;
 }
@@ -201,13 +221,8 @@ void watch_deadline(struct watch *watch, struct watched *watched, double deadlin
     }
 }
 
-/* Where epoll refuses, the peer's leaving goes unnoticed and the work runs to its end. */
-void watch_for_leaving(struct watch *watch, struct watched *watched, bool on)
+void watch_again(struct watch *watch, struct watched *watched)
 {
-    if (watched->for_leaving == on) {
-        return;
-    }
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.fd = watched->descriptor};
-    watched->for_leaving = on;
-    epoll_ctl(watch->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, watched->descriptor, &event);
+    epoll_ctl(watch->epoll, EPOLL_CTL_MOD, watched->descriptor, &event);
 }

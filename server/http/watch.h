@@ -8,7 +8,6 @@
 struct watched {
     int descriptor;
     double deadline; /* clock_seconds(); INFINITY: none */
-    bool for_leaving;
     struct watched *previous;
     struct watched *next;
 };
@@ -17,7 +16,8 @@ struct watched {
 struct watch_events {
     /* The deadline has passed; it is INFINITY now. */
     void (*expired)(struct watched *watched);
-    /* The peer has closed its side (`reset` false: it may still read) or the whole connection. */
+    /* The peer has closed its side (`reset` false: it may still read) or the whole connection. May be told
+     * more than once; shutdown() of the descriptor tells it too. */
     void (*left)(struct watched *watched, bool reset);
 };
 
@@ -32,11 +32,12 @@ void watch_free(struct watch *watch);
 void watch_lock(struct watch *watch);
 void watch_unlock(struct watch *watch);
 
-/* Starts to watch a descriptor, with no deadline. It stays open until watch_remove. */
-void watch_add(struct watch *watch, struct watched *watched, int descriptor);
+/* Starts to watch a descriptor, with no deadline. It stays open until watch_remove. False without memory: it
+ * is not watched then. */
+bool watch_add(struct watch *watch, struct watched *watched, int descriptor);
 void watch_remove(struct watch *watch, struct watched *watched);
 void watch_deadline(struct watch *watch, struct watched *watched, double deadline);
-/* Whether the peer's leaving is an event. */
-void watch_for_leaving(struct watch *watch, struct watched *watched, bool on);
+/* Tells again that the peer has left, where it has. */
+void watch_again(struct watch *watch, struct watched *watched);
 
 #endif

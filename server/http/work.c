@@ -73,7 +73,6 @@ static struct pool *pool_of(const struct exchange *exchange)
  * is locked, is not any more. */
 static void resume(struct exchange *exchange)
 {
-    watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
     exchange_enter(exchange, EXCHANGE_REPLY, INFINITY);
     http_server_resume(exchange->connection->server, exchange->handle);
 }
@@ -110,10 +109,9 @@ bool work_submit(struct exchange *exchange)
     exchange->submitted = clock_seconds();
     watch_lock(watch_of(exchange));
     exchange_enter(exchange, EXCHANGE_WORK, exchange->complete + timeout_of(exchange));
-    if (exchange->half_closed) { /* so that it is told again, now that it means something else */
-        watch_for_leaving(watch_of(exchange), &exchange->connection->watched, false);
+    if (exchange->connection->half_closed) { /* which means something else now */
+        watch_again(watch_of(exchange), &exchange->connection->watched);
     }
-    watch_for_leaving(watch_of(exchange), &exchange->connection->watched, true);
     watch_unlock(watch_of(exchange));
     if (pool_submit(pool, &exchange->job)) {
         return true;

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from support import (PATIENCE, Server, assert_problem, endless_model, model, request, run_tests, slow_model, wait_until)
 
@@ -331,6 +332,21 @@ def test_half_closed_clients_are_let_go():
                 connection.send(request("GET", ("/livez", "/openapi.json")[i % 2]) * (1 + i % 3))
                 connection.finish_sending()
                 assert connection.read_all().count(b"HTTP/1.1 200") == 1 + i % 3
+
+
+def test_half_closed_in_the_middle_of_the_next_request():
+    """What follows the request may be read together with the end of the client's side, in any of many timings."""
+    message = request("POST", DIAGNOSE, Expect="100-continue") + b"{" * 150
+    with Server() as server:
+        def leave(_):
+            for _ in range(200):
+                with server.connect(timeout=20) as connection:
+                    for start in range(0, len(message), 64):
+                        connection.send(message[start:start + 64])
+                    connection.finish_sending()
+                    assert b"HTTP/1.1 400" in connection.read_all()
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(leave, range(4)))
 
 
 def test_half_closed_client_of_http10():
