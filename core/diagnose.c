@@ -119,7 +119,7 @@ static void begin_steps(struct diagnosis *d, int index)
     const struct tensor *output = &d->run.values[node->first_output];
     int dim =
         node->backward && node->ops->time_dim ? node->ops->time_dim(node->attributes, &output->shape) : -1;
-    if (dim < 0)
+    if (dim < 0 || output->count == 0) /* however many steps there are of nothing */
         return;
     int64_t count = output->shape.sizes[dim];
     double *steps = arena_array(&d->arena, (size_t)count, sizeof(*steps));

@@ -368,7 +368,7 @@ bool jacobian_measure(struct jacobian *jacobian, struct jacobian_context *contex
     bool done = segment_open(&m.segment, context->run, from, to, context->error) && prepare(&m, axis);
     if (done) {
         jacobian->exact = fits(jacobian->rows, jacobian->columns, context->settings);
-        bool empty = jacobian->rows == 0 || jacobian->columns == 0;
+        bool empty = jacobian->rows == 0 || jacobian->columns == 0 || jacobian->count == 0;
         done = empty || (jacobian->exact ? measure_exactly(&m) : measure_by_lanczos(&m));
     }
     segment_close(&m.segment);

@@ -166,7 +166,7 @@ static bool add_tokens(struct analysis_context *context, struct stability_result
     for (int i = 0; i < trial->graph.node_count; i++) {
         const struct graph_node *node = &trial->graph.nodes[i];
         const struct graph_value *value = &trial->graph.values[node->first_output];
-        if (value->integer || value->shape.rank != 3 || value->feature_dim != 2 ||
+        if (value->integer || value->count == 0 || value->shape.rank != 3 || value->feature_dim != 2 ||
             value->shape.sizes[tokens_first ? 0 : 1] < 2)
             continue;
         double *scratch = arena_array(context->arena, (size_t)value->shape.sizes[2], sizeof(*scratch));

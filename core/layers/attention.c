@@ -30,10 +30,13 @@ static int64_t all_keys(const struct attention *a)
     return a->keys + extra_keys(a);
 }
 
-/* Of one sample's head. */
+/* Of one sample's head. What no memory holds is told as a number that sums and products below can hold. */
 static int64_t weight_count(const struct attention *a)
 {
-    return a->queries * all_keys(a);
+    const int64_t most = (int64_t)1 << 47;
+    if (a->batch == 0)
+        return 0;
+    return (double)a->queries * (double)all_keys(a) < (double)most ? a->queries * all_keys(a) : most;
 }
 
 static int64_t projected_count(const struct attention *a)

@@ -123,10 +123,26 @@ static void multiply(const struct layer_pass *pass, const struct product *p, con
     gemm(PLAIN, PLAIN, p->rows, p->columns, p->inner, a, b, 0, (real *)pass->outputs[0].data + at->y);
 }
 
+static void clear(const struct tensor *tensor)
+{
+    for (int64_t i = 0; i < tensor->count; i++)
+        ((real *)tensor->data)[i] = 0;
+}
+
+/* Sums of nothing are 0, and no batch of them is walked through, however long it is. */
+static bool is_empty(const struct product *p, const struct tensor *result)
+{
+    if (p->rows > 0 && p->inner > 0 && p->columns > 0)
+        return false;
+    clear(result);
+    return true;
+}
+
 static void forward(const struct layer_pass *pass)
 {
     struct product product = product_of_pass(pass);
-    for_each_product(pass, &product, multiply);
+    if (!is_empty(&product, &pass->outputs[0]))
+        for_each_product(pass, &product, multiply);
 }
 
 /* Gradients of a matrix that several products share are added up, from 0. */
@@ -153,12 +169,6 @@ static void multiply_for_b(const struct layer_pass *pass, const struct product *
          (real *)pass->input_gradients[1].data + at->b);
 }
 
-static void clear(const struct tensor *gradient)
-{
-    for (int64_t i = 0; i < gradient->count; i++)
-        ((real *)gradient->data)[i] = 0;
-}
-
 static void backward(const struct layer_pass *pass)
 {
     struct product product = product_of_pass(pass);
@@ -166,11 +176,11 @@ static void backward(const struct layer_pass *pass)
     const struct tensor *db = &pass->input_gradients[1];
     if (da->data && is_shared(&product, &product.batch_a))
         clear(da);
-    if (da->data)
+    if (da->data && !is_empty(&product, da))
         for_each_product(pass, &product, multiply_for_a);
     if (db->data && is_shared(&product, &product.batch_b))
         clear(db);
-    if (db->data)
+    if (db->data && !is_empty(&product, db))
         for_each_product(pass, &product, multiply_for_b);
 }
 

@@ -140,13 +140,13 @@ static bool check_chains(struct rule_context *context, bool *found)
 
 /* ---- single weights ---- */
 
-/* How many times too large the variance of a layer's weights is: relative to what its activation asks for, 2
- * / fan_in at least. */
+/* How many times too large the variance of a layer's weight is: relative to what its activation asks for, 2
+ * / fan_in at least. -INFINITY: it is no weight. */
 static double excess_of(const struct rule_context *context, int node, int parameter)
 {
     const struct stability_parameter_report *weight = &context->report->layers[node].parameters[parameter];
     if (weight->shape.rank < 2 || weight->buffer || !weight->value || weight->shared_with)
-        return 0;
+        return -INFINITY;
     struct fans fans = fans_of(&weight->shape);
     const struct graph_node *activation = activation_of(context, node);
     struct wanted wanted = scheme_wanted(activation, &fans);
@@ -161,7 +161,7 @@ static bool check_weights(struct rule_context *context)
 {
     for (int i = 0; i < context->graph->node_count; i++) {
         const struct stability_layer_report *layer = &context->report->layers[i];
-        double greatest = 0;
+        double greatest = -INFINITY;
         for (size_t k = 0; k < layer->parameter_count; k++)
             greatest = fmax(greatest, excess_of(context, i, (int)k));
         if (!(greatest > context->thresholds[EXCESS]) || context->graph->nodes[i].ops->indexes ||

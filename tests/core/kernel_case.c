@@ -137,10 +137,11 @@ static void describe_loss(struct kernel_case *kernel, struct described *describe
     described->target = golden_find(kernel->golden, GOLDEN_TARGET, "-")->tensor;
 }
 
-static bool build_graph(struct kernel_case *kernel, const struct golden_file *file,
-                        enum stability_precision precision, struct stability_error *error)
+enum { GREATEST = 1 << 20 }; /* elements of a tensor */
+
+static void describe(struct kernel_case *kernel, const struct golden_file *file,
+                     enum stability_precision precision)
 {
-    enum { GREATEST = 1 << 20 }; /* elements */
     struct described *described = arena_allocate(&kernel->arena, sizeof(*described));
     assert_non_null(described);
     size_t inputs = take_inputs(kernel->golden, described);
@@ -155,6 +156,11 @@ static bool build_graph(struct kernel_case *kernel, const struct golden_file *fi
     kernel->request.options.precision = precision;
     kernel->request.options.evaluate = kernel->golden->evaluate;
     kernel->request.options.limits.elements = GREATEST;
+    kernel->request.options.limits.bytes = 64 * GREATEST;
+}
+
+static bool build_graph(struct kernel_case *kernel, struct stability_error *error)
+{
     if (!graph_build(&kernel->graph, &kernel->request, error))
         return false;
     kernel->node = &kernel->graph.nodes[0];
@@ -275,7 +281,8 @@ bool kernel_case_try_open(struct kernel_case *kernel, const struct golden_file *
                           struct stability_error *error)
 {
     *kernel = (struct kernel_case){.golden = golden};
-    if (!build_graph(kernel, file, precision, error))
+    describe(kernel, file, precision);
+    if (!build_graph(kernel, error))
         return false;
     (file->is_loss ? open_loss : open_layer)(kernel);
     return true;

@@ -56,6 +56,11 @@ void builder_integers(struct builder *b, const char *name, struct stability_shap
     add_data(b, &data);
 }
 
+void builder_drawn(struct builder *b, const char *name, struct stability_shape shape)
+{
+    add_data(b, &(struct stability_named_tensor){name, {0}, {.name = "normal", .shape = shape}, NULL});
+}
+
 static size_t split(struct builder *b, const char *names, const char *list[BUILDER_INPUTS])
 {
     size_t count = 0;

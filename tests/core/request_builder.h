@@ -53,6 +53,8 @@ struct builder {
 void builder_data(struct builder *b, const char *name, struct stability_shape shape, const double *values);
 void builder_integers(struct builder *b, const char *name, struct stability_shape shape,
                       const int64_t *values);
+/* The same, drawn from the normal distribution. */
+void builder_drawn(struct builder *b, const char *name, struct stability_shape shape);
 /* Begins a layer; `inputs` are names separated by spaces, NULL: the layer before. */
 void builder_layer(struct builder *b, const char *name, const char *type, const char *inputs);
 void builder_loss(struct builder *b, const char *type, const char *inputs);
