@@ -173,6 +173,15 @@ struct layer_bounds {
     double (*terms)(const struct interval_pass *pass);
 };
 
+/* For a gradient check: rows in which one column has changed. */
+struct row_changes {
+    int64_t count;
+    const int64_t *rows; /* which of the base's; NULL: 0, 1, ... */
+    const void *change;  /* reals, one for each row */
+    const void *base;    /* the output without the changes */
+    void *output;        /* (count, output's columns) */
+};
+
 /* What the backward pass does not read, so that its memory can be used again earlier. */
 enum layer_unread { LAYER_READS_ALL = 0, LAYER_UNREAD_INPUTS = 1, LAYER_UNREAD_OUTPUTS = 2 };
 
@@ -201,13 +210,13 @@ struct layer_ops {
      * whether that of one element of a parameter, by its row, is the derivative. NULL: every gradient is. */
     bool (*is_derivative)(const struct layer_pass *pass, int parameter, int64_t element);
     /* Shortcuts of a gradient check; a column is an index into the last dimension, with one element in each
-     * of its rows. parameter_column: adding `step` to one element of a parameter (by its row) adds `change`
-     * (reals, one for each row) to one column of the output: fills it in and returns the column.
-     * input_column: the same where `change` was added to one column of the input: writes all of the output,
-     * which is `base` (reals) without it. NULL: no shortcut. */
+     * of its rows; rows are mapped one by one. parameter_column: adding `step` to one element of a parameter
+     * (by its row) adds `change` (reals, one for each row) to one column of the output: fills it in and
+     * returns the column. input_column: the output where one column of the input has changed. NULL: no
+     * shortcut. */
     int64_t (*parameter_column)(const struct layer_pass *pass, int parameter, int64_t element, double step,
                                 void *change);
-    void (*input_column)(const struct layer_pass *pass, int64_t column, const void *change, const void *base);
+    void (*input_column)(const struct layer_pass *pass, int64_t column, const struct row_changes *changes);
     /* What PyTorch's module does to a parameter (by its row) once it has drawn it: Embedding zeroes the row
      * of padding_idx. Only where the parameter is drawn as the module draws it. NULL: nothing. */
     void (*after_draw)(const void *attributes, int parameter, void *data);
@@ -270,6 +279,10 @@ struct loss_ops {
     double (*forward)(const struct loss_pass *pass);    /* the loss, accumulated in float64 */
     void (*backward)(const struct loss_pass *pass);     /* overwrites the input gradients */
     uint64_t (*switches)(const struct loss_pass *pass); /* as in struct layer_ops */
+    /* Fills in what each row of the input's last dimension adds to the sum that `forward` divides, and
+     * returns the divisor. The same from any selection of rows, with the target's, as an input (rows,
+     * columns); the divisor is then meaningless. 0: the loss is no sum over rows. NULL: it never is. */
+    double (*row_losses)(const struct loss_pass *pass, double *losses);
     /* As in struct layer_ops. Forward, the place is the loss itself: the explanation names the first term
      * that is not finite. NULL or false: told from the value alone. */
     bool (*explain)(const struct loss_pass *pass, const struct layer_place *place, struct layer_cause *cause);

@@ -13,11 +13,13 @@ struct line {
     const double *direction;
 };
 
-static struct evaluation at(const struct line *line, double step)
+/* The loss at `count` steps, up to MOST_POINTS. */
+static void at(const struct line *line, const double *steps, int count, struct evaluation *results)
 {
-    if (line->element < 0)
-        return evaluator_shift_along(line->evaluator, line->direction, step);
-    return evaluator_shift(line->evaluator, line->element, step);
+    if (line->element >= 0)
+        evaluator_shift(line->evaluator, line->element, steps, count, results);
+    for (int k = 0; line->element < 0 && k < count; k++)
+        results[k] = evaluator_shift_along(line->evaluator, line->direction, steps[k]);
 }
 
 /* The step that is taken when `step` is added to what is stored: at least to its neighbour, where it would be
@@ -45,17 +47,18 @@ struct difference {
 static struct difference central(const struct line *line, double step)
 {
     struct difference d = {.up = realised(line, step), .down = realised(line, -step)};
-    struct evaluation up = at(line, d.up), down = at(line, d.down);
-    d.loss_up = up.loss;
-    d.loss_down = down.loss;
-    d.value = (up.loss - down.loss) / (d.up - d.down);
-    d.crossed = up.switches != down.switches;
+    struct evaluation points[2];
+    at(line, (const double[]){d.up, d.down}, 2, points);
+    d.loss_up = points[0].loss;
+    d.loss_down = points[1].loss;
+    d.value = (d.loss_up - d.loss_down) / (d.up - d.down);
+    d.crossed = points[0].switches != points[1].switches;
     return d;
 }
 
 /* ---- noise: ECnoise (More, Wild 2011, Estimating computational noise) ---- */
 
-enum { NOISE_POINTS = 7 };
+enum { NOISE_POINTS = MOST_POINTS };
 
 /* Standard deviations from a table of differences of losses at evenly spaced points: those of order j
  * estimate the noise once the function itself has dropped out; it is taken where three orders agree. */
@@ -89,16 +92,17 @@ static double measure_noise(const struct line *line, double largest)
     static const double spacings[] = {0x1p-30, 0x1p-22, 0x1p-14};
     double noise = DBL_MIN;
     for (size_t k = 0; k < sizeof(spacings) / sizeof(spacings[0]); k++) {
-        double losses[NOISE_POINTS];
+        struct evaluation points[NOISE_POINTS];
+        double steps[NOISE_POINTS], losses[NOISE_POINTS];
         double size = 0;
-        uint64_t switches = 0;
         bool crossed = false;
+        for (int i = 0; i < NOISE_POINTS; i++)
+            steps[i] = (i - NOISE_POINTS / 2) * spacings[k] * largest;
+        at(line, steps, NOISE_POINTS, points);
         for (int i = 0; i < NOISE_POINTS; i++) {
-            struct evaluation point = at(line, (i - NOISE_POINTS / 2) * spacings[k] * largest);
-            crossed |= i > 0 && point.switches != switches;
-            switches = point.switches;
-            losses[i] = point.loss;
-            size = fmax(size, fabs(point.loss));
+            crossed |= points[i].switches != points[0].switches;
+            losses[i] = points[i].loss;
+            size = fmax(size, fabs(losses[i]));
         }
         noise = fmax(noise, size * DBL_EPSILON / 2);
         if (!crossed)
@@ -184,10 +188,11 @@ static double noise_of(const struct difference_scheme *scheme, const struct diff
 static struct derivative at_kink(const struct line *line, const struct difference_scheme *scheme,
                                  const struct difference *d)
 {
-    double loss = at(line, 0).loss;
+    struct evaluation here;
+    at(line, (const double[]){0}, 1, &here);
     struct derivative result = {.at_kink = true};
-    result.right = (d->loss_up - loss) / d->up;
-    result.left = (d->loss_down - loss) / d->down;
+    result.right = (d->loss_up - here.loss) / d->up;
+    result.left = (d->loss_down - here.loss) / d->down;
     result.value = (result.left + result.right) / 2;
     result.uncertainty = 2 * noise_of(scheme, d) + 1e-3 * fmax(fabs(result.left), fabs(result.right));
     return result;

@@ -68,7 +68,7 @@ size_t evaluator_bytes(const struct run_plan *plan)
     for (int i = 0; i < graph->node_count; i++)
         inputs += (size_t)graph->nodes[i].input_count;
     return block_bytes(graph) + inputs * sizeof(struct tensor) +
-           (size_t)graph->parameter_slots * sizeof(struct tensor) +
+           (size_t)graph->parameter_slots * sizeof(struct tensor) + row_path_bytes(graph) +
            (size_t)graph->node_count * (sizeof(struct layer_pass) + sizeof(int)) +
            (size_t)graph->value_count * (sizeof(struct tensor) + sizeof(struct change_state));
 }
@@ -115,7 +115,7 @@ bool evaluator_open(struct evaluator *e, const struct run *base, struct stabilit
     if (!e->block || !e->places || !e->changes || !e->passes || !e->inputs || !e->parameters || !e->affected)
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for a gradient check");
     lay_out(e);
-    return true;
+    return row_path_open(e, error);
 }
 
 void evaluator_close(struct evaluator *e)
@@ -210,6 +210,7 @@ void evaluator_select(struct evaluator *e, int node, int parameter)
     }
     mark_affected(e, node, parameter);
     wire(e);
+    e->by_rows = row_path_leads(e);
 }
 
 /* ---- changes that stay in one column ---- */
@@ -286,7 +287,11 @@ static void map_column(struct evaluator *e, int index)
     int64_t count = e->places[node->inputs[0]].count, length = row_length(&e->places[node->inputs[0]]);
     for (int64_t i = column, r = 0; i < count; i += length, r++)
         e->columns[r] = now[i] - base[i];
-    node->ops->input_column(&e->passes[index], column, e->columns, e->base->values[node->first_output].data);
+    struct row_changes changes = {.count = count / length,
+                                  .change = e->columns,
+                                  .base = e->base->values[node->first_output].data,
+                                  .output = e->places[node->first_output].data};
+    node->ops->input_column(&e->passes[index], column, &changes);
 }
 
 /* ---- evaluations ---- */
@@ -336,12 +341,18 @@ static struct evaluation evaluate(struct evaluator *e, int64_t element, double s
     return result;
 }
 
-struct evaluation evaluator_shift(struct evaluator *e, int64_t element, double step)
+void evaluator_shift(struct evaluator *e, int64_t element, const double *steps, int count,
+                     struct evaluation *results)
 {
-    e->parameter[element] = e->base_parameter[element] + step;
-    struct evaluation result = evaluate(e, element, step);
+    if (e->by_rows) {
+        row_path_shift(e, element, steps, count, results);
+        return;
+    }
+    for (int k = 0; k < count; k++) {
+        e->parameter[element] = e->base_parameter[element] + steps[k];
+        results[k] = evaluate(e, element, steps[k]);
+    }
     e->parameter[element] = e->base_parameter[element];
-    return result;
 }
 
 struct evaluation evaluator_shift_along(struct evaluator *e, const double *direction, double step)

@@ -5,9 +5,10 @@
 #ifndef GRADCHECK_EVALUATOR_H
 #define GRADCHECK_EVALUATOR_H
 
+#include "core/gradcheck/rows.h"
 #include "core/run.h"
 
-/* One loss and the hash of all switches on the way to it. */
+/* One loss and the hash of all switches on the way to it, to be compared with others of the same call. */
 struct evaluation {
     double loss;
     uint64_t switches;
@@ -34,6 +35,8 @@ struct evaluator {
     int only_user; /* the node that uses it, or -1: several do */
     int row;       /* its parameter row there */
     struct loss_pass loss_pass;
+    struct row_path row_path;
+    bool by_rows; /* the parameter that is looked at leads there */
 };
 
 /* Bytes that an evaluator for this run plan takes. */
@@ -46,8 +49,9 @@ void evaluator_close(struct evaluator *evaluator);
 /* Chooses the parameter: a slot that owns its tensor. */
 void evaluator_select(struct evaluator *evaluator, int node, int parameter);
 
-/* The loss with `step` added to one element of the parameter. */
-struct evaluation evaluator_shift(struct evaluator *evaluator, int64_t element, double step);
+/* The losses with each of up to MOST_POINTS steps added to one element of the parameter. */
+void evaluator_shift(struct evaluator *evaluator, int64_t element, const double *steps, int count,
+                     struct evaluation *results);
 /* The loss with step * direction added to the parameter. */
 struct evaluation evaluator_shift_along(struct evaluator *evaluator, const double *direction, double step);
 

@@ -79,21 +79,23 @@ static int64_t parameter_column(const struct layer_pass *pass, int parameter, in
     return parameter == WEIGHT ? element / linear->in_features : element;
 }
 
-static void input_column(const struct layer_pass *pass, int64_t column, const void *change, const void *base)
+static void input_column(const struct layer_pass *pass, int64_t column, const struct row_changes *changes)
 {
     enum { BLOCK = 256 };
     const struct linear *linear = pass->attributes;
-    const real *weight = pass->parameters[WEIGHT].data, *added = change, *before = base;
-    real *y = pass->outputs[0].data;
+    const real *weight = pass->parameters[WEIGHT].data, *added = changes->change;
     real factors[BLOCK];
-    int64_t rows = pass->inputs[0].count / linear->in_features, width = linear->out_features;
+    int64_t width = linear->out_features;
     for (int64_t start = 0; start < width; start += BLOCK) {
         int64_t count = width - start < BLOCK ? width - start : BLOCK;
         for (int64_t o = 0; o < count; o++)
             factors[o] = weight[(start + o) * linear->in_features + column];
-        for (int64_t r = 0; r < rows; r++)
+        for (int64_t r = 0; r < changes->count; r++) {
+            const real *before = (const real *)changes->base + (changes->rows ? changes->rows[r] : r) * width;
+            real *y = (real *)changes->output + r * width, change = added[r];
             for (int64_t o = 0; o < count; o++)
-                y[r * width + start + o] = before[r * width + start + o] + added[r] * factors[o];
+                y[start + o] = before[start + o] + change * factors[o];
+        }
     }
 }
 

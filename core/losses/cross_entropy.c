@@ -8,6 +8,7 @@
 #include "core/real/functions.h"
 #include "core/real/interval.h"
 #include "core/real/sums.h"
+#include "core/real/transpose.h"
 
 static bool shape_cross_entropy(struct loss_shapes *s)
 {
@@ -81,27 +82,35 @@ static void normalize_row(const struct layout *l, const struct block *block)
     *block->log_sum = (real)log(sum);
 }
 
-/* A class of all rows, WIDTH of them: those that the block does not have are 0. */
-static void load_class(const struct layout *l, const struct block *block, int64_t c, real *values)
+/* Class c of all rows side by side, in whole vectors: rows that the block does not have are 0. `room` holds
+ * one class, or where the rows' classes lie side by side, all: they are there then. */
+static const real *class_values(const struct layout *l, const struct block *block, int64_t c, real *room)
 {
-    const real *x = block->x + c * l->inner;
+    if (l->inner == 1)
+        return room + c * WIDTH;
     for (int64_t j = 0; j < block->width; j++)
-        values[j] = x[j * block->row_stride];
+        room[j] = block->x[c * l->inner + j];
+    return room;
 }
 
 static void normalize_rows(const struct layout *l, const struct block *block)
 {
-    real greatest[WIDTH], values[WIDTH] = {0};
-    double sums[WIDTH] = {0};
+    real greatest[WIDTH], room[FEW_CLASSES * WIDTH];
+    double sums[WIDTH];
     int64_t width = (block->width + 7) / 8 * 8; /* whole vectors */
-    for (int64_t j = 0; j < WIDTH; j++)
+    for (int64_t j = 0; j < WIDTH; j++) {
         greatest[j] = -(real)INFINITY;
-    for (int64_t c = 0; c < l->classes; c++) {
-        load_class(l, block, c, values);
-        greater_of_each(greatest, values, width);
+        sums[j] = 0;
     }
+    for (int64_t c = 0; c < (l->inner == 1 ? l->classes : 1); c++)
+        for (int64_t j = block->width; j < width; j++)
+            room[c * WIDTH + j] = 0;
+    if (l->inner == 1)
+        transpose(block->x, l->classes, block->width, l->classes, room, WIDTH);
+    for (int64_t c = 0; c < l->classes; c++)
+        greater_of_each(greatest, class_values(l, block, c, room), width);
     for (int64_t c = 0; c < l->classes; c++) {
-        load_class(l, block, c, values);
+        const real *values = class_values(l, block, c, room);
         for (int64_t j = 0; j < width; j++)
             sums[j] += (double)real_exp(values[j] - greatest[j]);
     }
@@ -137,15 +146,35 @@ static double loss_of_row(const struct layout *l, const struct block *block, int
     return (1 - smoothing) * one + smoothing / (double)l->classes * all;
 }
 
+/* The losses of all rows are summed up, and kept where `losses` is not NULL. */
+static double sum_of_rows(const struct layout *l, const struct loss_pass *pass, double *losses)
+{
+    double sum = 0;
+    for (struct block block = {0}; next_block(l, pass, &block);) {
+        (l->inner == 1 && block.width == 1 ? normalize_row : normalize_rows)(l, &block);
+        for (int64_t j = 0; j < block.width; j++) {
+            double loss = loss_of_row(l, &block, j);
+            sum += loss;
+            if (losses)
+                losses[block.row + j] = loss;
+        }
+    }
+    return sum;
+}
+
+static double row_losses_of_cross_entropy(const struct loss_pass *pass, double *losses)
+{
+    struct layout l = layout_of(pass);
+    if (pass->inputs[0].shape.rank > 2)
+        return 0;
+    sum_of_rows(&l, pass, losses);
+    return divisor(&l);
+}
+
 static double forward_cross_entropy(const struct loss_pass *pass)
 {
     struct layout l = layout_of(pass);
-    double sum = 0;
-    for (struct block block = {0}; next_block(&l, pass, &block);) {
-        (l.inner == 1 && block.width == 1 ? normalize_row : normalize_rows)(&l, &block);
-        for (int64_t j = 0; j < block.width; j++)
-            sum += loss_of_row(&l, &block, j);
-    }
+    double sum = sum_of_rows(&l, pass, NULL);
     double rows = divisor(&l);
     return rows != 0 ? sum / rows : NAN; /* 0/0, whatever smoothing gives to classes that no target names */
 }
@@ -308,6 +337,7 @@ LOSS_OPS(CrossEntropyLoss) = {
     .shape = shape_cross_entropy,
     .forward = forward_cross_entropy,
     .backward = backward_cross_entropy,
+    .row_losses = row_losses_of_cross_entropy,
     .explain = explain_cross_entropy,
     .bounds = bound_cross_entropy,
 };

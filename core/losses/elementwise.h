@@ -28,20 +28,42 @@ static inline bool loss_shape_of_pairs(struct loss_shapes *s)
                            stability_shape_text(&s->target, target));
 }
 
+/* Fewer than SUM_LANES terms are added one by one. */
+__attribute__((always_inline)) static inline double
+sum_of_terms(const void *attributes, const real *x, const real *t, int64_t count, pair_function *term)
+{
+    double lanes[SUM_LANES] = {0}, sum = 0;
+    int64_t i = 0;
+    if (count < SUM_LANES) {
+        for (; i < count; i++)
+            sum += (double)term(attributes, x[i], t[i]);
+        return sum;
+    }
+    for (; i + SUM_LANES <= count; i += SUM_LANES)
+        for (int lane = 0; lane < SUM_LANES; lane++)
+            lanes[lane] += (double)term(attributes, x[i + lane], t[i + lane]);
+    for (int lane = 0; i < count; i++, lane++)
+        lanes[lane] += (double)term(attributes, x[i], t[i]);
+    return sum_lanes(lanes);
+}
+
 __attribute__((always_inline)) static inline double sum_of_pairs(const struct loss_pass *pass,
                                                                  pair_function *term)
 {
+    return sum_of_terms(pass->attributes, pass->inputs[0].data, pass->target.data, pass->inputs[0].count,
+                        term);
+}
+
+/* As loss_ops.row_losses, but for the divisor. */
+__attribute__((always_inline)) static inline void sum_pairs_of_rows(const struct loss_pass *pass,
+                                                                    pair_function *term, double *losses)
+{
+    const struct stability_shape *shape = &pass->inputs[0].shape;
+    int64_t width = shape->rank ? shape->sizes[shape->rank - 1] : 1;
     const real *x = pass->inputs[0].data;
     const real *t = pass->target.data;
-    int64_t count = pass->inputs[0].count;
-    double lanes[SUM_LANES] = {0};
-    int64_t i = 0;
-    for (; i + SUM_LANES <= count; i += SUM_LANES)
-        for (int lane = 0; lane < SUM_LANES; lane++)
-            lanes[lane] += (double)term(pass->attributes, x[i + lane], t[i + lane]);
-    for (int lane = 0; i < count; i++, lane++)
-        lanes[lane] += (double)term(pass->attributes, x[i], t[i]);
-    return sum_lanes(lanes);
+    for (int64_t i = 0; i < pass->inputs[0].count; i += width)
+        *losses++ = sum_of_terms(pass->attributes, x + i, t + i, width, term);
 }
 
 __attribute__((always_inline)) static inline void derive_pairs(const struct loss_pass *pass, double divisor,

@@ -17,6 +17,12 @@ static double forward(const struct loss_pass *pass)
     return sum_of_pairs(pass, term) / reduction_divisor(pass, pass->inputs[0].count);
 }
 
+static double row_losses(const struct loss_pass *pass, double *losses)
+{
+    sum_pairs_of_rows(pass, term, losses);
+    return reduction_divisor(pass, pass->inputs[0].count);
+}
+
 static void backward(const struct loss_pass *pass)
 {
     derive_pairs(pass, reduction_divisor(pass, pass->inputs[0].count), derivative);
@@ -44,6 +50,7 @@ LOSS_OPS(MSELoss) = {
     .shape = loss_shape_of_pairs,
     .forward = forward,
     .backward = backward,
+    .row_losses = row_losses,
     .explain = explain,
     .bounds = bounds,
 };

@@ -19,8 +19,13 @@ static inline uint64_t switch_number(uint64_t i, uint64_t choice)
 static inline uint64_t switches_above(const real *x, int64_t count, real threshold)
 {
     uint64_t hash = 0;
-    for (int64_t i = 0; i < count; i++)
-        hash += x[i] > threshold ? switch_number((uint64_t)i, 0) : 0;
+    for (int64_t start = 0; start < count; start += 64) {
+        int64_t length = count - start < 64 ? count - start : 64;
+        uint64_t above = 0;
+        for (int64_t i = 0; i < length; i++)
+            above |= (uint64_t)(x[start + i] > threshold) << i;
+        hash += switch_number((uint64_t)start, above);
+    }
     return hash;
 }
 
