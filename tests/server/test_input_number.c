@@ -36,11 +36,47 @@ static double from_bits(uint64_t bits)
     return value;
 }
 
+/* What is read of a list that begins at `text` is what number_parse says of the number there. */
+static void check_listed(const char *text, const char *end)
+{
+    struct number number;
+    double value = 0;
+    bool reals = false;
+    const char *after = number_parse(text, end, &number);
+    const char *listed = text;
+    size_t count = number_parse_list(&listed, end, &value, 1, &reals);
+    bool read = number.kind == NUMBER_INTEGER || number.kind == NUMBER_REAL;
+    if (count != read || listed != (read ? after : text) || reals != (number.kind == NUMBER_REAL) ||
+        (read && memcmp(&value, &number.value, sizeof value) != 0)) {
+        fail_msg("%.*s: in a list %zu numbers to %td, %a, expected kind %d to %td, %a", (int)(end - text),
+                 text, count, listed - text, value, (int)number.kind, after - text, number.value);
+    }
+}
+
+/* So much behind a number is enough for every way in which a list reads it. */
+#define BEHIND 48
+
+/* The same with `behind` bytes behind the number, of which the first is `next`, and nothing behind them. */
+static void check_before(const char *text, size_t length, char next, size_t behind)
+{
+    char *copy = malloc(length + behind + 1);
+    assert_non_null(copy);
+    char *start = copy + 1;
+    memset(start, '7', length + behind);
+    memcpy(start, text, length);
+    if (behind > 0) {
+        start[length] = next;
+    }
+    check_listed(start, start + length + behind);
+    free(copy);
+}
+
 /* Parses `text`, which must be a number as a whole, from memory that ends with it, and compares every bit. */
 static void check(const char *text)
 {
     struct number number;
     size_t length = strlen(text);
+    check_before(text, length, ',', BEHIND);
     const char *after = number_parse(text, text + length, &number);
     double expected = strtod(text, NULL);
     if (expected > DBL_MAX || expected < -DBL_MAX) {
@@ -290,12 +326,70 @@ static void kinds(void **unused)
     }
 }
 
+/* Whatever a list of numbers may be broken by, at every place of a number. */
+static void lists(void **unused)
+{
+    (void)unused;
+    static const char *const texts[] = {"0.012345678901234567",
+                                        "-0.012345678901234567",
+                                        "0.5",
+                                        "-12.25",
+                                        "1234567",
+                                        "-0",
+                                        "0",
+                                        "12345678.5",
+                                        "1234567.8901234567",
+                                        "0.12345678901234567890123",
+                                        "1.2345678e-05",
+                                        "-1234567.123456789012345e-99",
+                                        "0.00000000000000000000001e-10",
+                                        "9.9999999999999999999999",
+                                        "1.8446744073709551615",
+                                        "1.8446744073709551616",
+                                        "1844.6744073709551615",
+                                        "1844.6744073709551616",
+                                        "0.00000000000000000000001"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char copy[64];
+        size_t length = strlen(texts[i]);
+        for (size_t place = 0; place <= length; place++) {
+            for (int byte = 0; byte < 256; byte++) {
+                memcpy(copy, texts[i], length);
+                copy[place] = (char)byte;
+                check_before(copy, length, ',', BEHIND);
+                check_before(copy, length, ']', BEHIND);
+                check_before(copy, place, (char)byte, BEHIND);
+                check_before(copy, length, ',', place);
+            }
+        }
+    }
+}
+
+/* Strings of what numbers consist of. */
+static void random_texts(void **unused)
+{
+    (void)unused;
+    state = 5;
+    for (int i = 0; i < 400000; i++) {
+        char text[40];
+        size_t length = 1 + (size_t)draw_below(39);
+        int variety = draw_below(2) == 0 ? 10 : 16;
+        for (size_t j = 0; j < length; j++) {
+            text[j] = "0123456789.-e,]+"[draw_below(variety)];
+        }
+        if (draw() & 1) {
+            text[draw() & 1] = '.';
+        }
+        check_before(text, length, draw() & 1 ? ',' : ']', draw() & 1 ? BEHIND : (size_t)draw_below(BEHIND));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_digits), cmocka_unit_test(random_doubles), cmocka_unit_test(midpoints),
         cmocka_unit_test(small_powers),  cmocka_unit_test(borders),        cmocka_unit_test(long_texts),
-        cmocka_unit_test(kinds),
+        cmocka_unit_test(kinds),         cmocka_unit_test(lists),          cmocka_unit_test(random_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
