@@ -5,6 +5,20 @@
 
 #include <stability/stability.h>
 
+#include <stdlib.h>
+
+/* What else takes about as long as so many operations of a matrix product. */
+#define FLOPS_OF_A_BYTE 8
+#define FLOPS_OF_A_LAYER 200000
+
+/* A request that is read, and planned where it is for a diagnosis. */
+struct prepared {
+    struct claim claim;
+    struct input_request *input;
+    struct stability_plan *plan; /* NULL: a gradient check */
+    double started;              /* clock_seconds() from which options.timeout_s counts */
+};
+
 /* The error's code tells why the work stopped: the engine knows only that it was told to. */
 struct progress {
     const struct diagnosis_call *call;
@@ -67,33 +81,22 @@ static bool format_report(const struct diagnosis_call *call, const struct stabil
                                      "there is no memory to write the report");
 }
 
-static bool run_plan(const struct diagnosis_call *call, const struct stability_plan *plan,
-                     struct claim *claim, struct diagnosis *diagnosis)
+static bool run_diagnose(const struct diagnosis_call *call, struct prepared *prepared,
+                         struct diagnosis *diagnosis)
 {
-    int64_t bytes = stability_plan_bytes(plan);
-    if (!claim_take(claim, bytes, &diagnosis->error)) {
+    int64_t bytes = stability_plan_bytes(prepared->plan);
+    if (!claim_take(&prepared->claim, bytes, &diagnosis->error)) {
         return false;
     }
     double started = clock_seconds();
-    struct stability_report *report = stability_diagnose(plan, &diagnosis->error);
+    struct stability_report *report = stability_diagnose(prepared->plan, &diagnosis->error);
     diagnosis->compute_seconds += clock_seconds() - started;
     if (report != NULL) {
         metrics_count_report(call->metrics, report, diagnosis->compute_seconds);
     }
     bool done = report != NULL && format_report(call, report, diagnosis);
     stability_report_free(report);
-    claim_return(claim, bytes);
-    return done;
-}
-
-static bool run_diagnose(const struct diagnosis_call *call, const struct input_request *input,
-                         struct claim *claim, struct diagnosis *diagnosis)
-{
-    double started = clock_seconds();
-    struct stability_plan *plan = stability_plan_new(&input->request, &diagnosis->error);
-    diagnosis->compute_seconds = clock_seconds() - started;
-    bool done = plan != NULL && run_plan(call, plan, claim, diagnosis);
-    stability_plan_free(plan);
+    claim_return(&prepared->claim, bytes);
     return done;
 }
 
@@ -125,14 +128,15 @@ static bool format_gradcheck(const struct diagnosis_call *call,
                                      "there is no memory to write the report");
 }
 
-static bool run_gradcheck(const struct diagnosis_call *call, const struct input_request *input,
-                          struct claim *claim, struct diagnosis *diagnosis)
+static bool run_gradcheck(const struct diagnosis_call *call, struct prepared *prepared,
+                          struct diagnosis *diagnosis)
 {
+    const struct input_request *input = prepared->input;
     struct stability_gradcheck_options options = input->gradcheck;
     options.threads = call->threads;
     options.helpers = call->helpers;
     int64_t bytes = stability_gradcheck_bytes(&input->request, &options, &diagnosis->error);
-    if (bytes < 0 || !claim_take(claim, bytes, &diagnosis->error)) {
+    if (bytes < 0 || !claim_take(&prepared->claim, bytes, &diagnosis->error)) {
         return false;
     }
     double started = clock_seconds();
@@ -141,7 +145,7 @@ static bool run_gradcheck(const struct diagnosis_call *call, const struct input_
     diagnosis->compute_seconds = clock_seconds() - started;
     bool done = report != NULL && format_gradcheck(call, report, diagnosis);
     stability_gradcheck_report_free(report);
-    claim_return(claim, bytes);
+    claim_return(&prepared->claim, bytes);
     return done;
 }
 
@@ -154,47 +158,86 @@ static void shorten_deadline(struct progress *progress, double started, double t
     }
 }
 
-static bool run_input(const struct diagnosis_call *call, struct input_request *input,
-                      struct progress *progress, struct claim *claim, struct diagnosis *diagnosis)
+static bool plan(const struct diagnosis_call *call, struct prepared *prepared, struct diagnosis *diagnosis)
 {
-    input->request.options.limits = call->limits;
-    input->request.options.progress = check_progress;
-    input->request.options.progress_context = progress;
-    return call->purpose == INPUT_GRADCHECK ? run_gradcheck(call, input, claim, diagnosis)
-                                            : run_diagnose(call, input, claim, diagnosis);
+    double started = clock_seconds();
+    prepared->input->request.options.limits = call->limits;
+    if (call->purpose == INPUT_DIAGNOSE) {
+        prepared->plan = stability_plan_new(&prepared->input->request, &diagnosis->error);
+        diagnosis->compute_seconds = clock_seconds() - started;
+        return prepared->plan != NULL;
+    }
+    return true;
 }
 
-static bool run_request(const struct diagnosis_call *call, struct progress *progress,
-                        struct diagnosis *diagnosis)
+static bool prepare(const struct diagnosis_call *call, struct diagnosis *diagnosis)
 {
-    struct claim claim = {.budget = call->memory, .beside = call->held};
-    struct input_body body = call->body;
     double started = clock_seconds();
-    body.claim = &claim;
-    struct input_request *input =
+    struct prepared *prepared = calloc(1, sizeof(*prepared));
+    diagnosis->prepared = prepared;
+    if (prepared == NULL) {
+        return stability_fail(&diagnosis->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL,
+                              "there is no memory to read the request");
+    }
+    prepared->claim = (struct claim){.budget = call->memory, .beside = call->held};
+    prepared->started = call->started > 0 ? call->started : started;
+    struct input_body body = call->body;
+    body.claim = &prepared->claim;
+    prepared->input =
         input_request_parse(&body, call->purpose, &call->limits, &diagnosis->position, &diagnosis->error);
     diagnosis->parse_seconds = clock_seconds() - started;
-    bool done = false;
-    if (input != NULL) {
-        shorten_deadline(progress, call->started > 0 ? call->started : started, input->timeout);
-        done = run_input(call, input, progress, &claim, diagnosis);
-        input_request_free(input);
+    return prepared->input != NULL && plan(call, prepared, diagnosis);
+}
+
+static void release(struct diagnosis *diagnosis)
+{
+    struct prepared *prepared = diagnosis->prepared;
+    if (prepared != NULL) {
+        stability_plan_free(prepared->plan);
+        input_request_free(prepared->input);
+        claim_release(&prepared->claim);
+        free(prepared);
+        diagnosis->prepared = NULL;
     }
-    claim_release(&claim);
-    return done;
+}
+
+static bool finish(const struct diagnosis_call *call, struct progress *progress, struct diagnosis *diagnosis)
+{
+    struct prepared *prepared = diagnosis->prepared;
+    shorten_deadline(progress, prepared->started, prepared->input->timeout);
+    prepared->input->request.options.progress = check_progress;
+    prepared->input->request.options.progress_context = progress;
+    return call->purpose == INPUT_GRADCHECK ? run_gradcheck(call, prepared, diagnosis)
+                                            : run_diagnose(call, prepared, diagnosis);
+}
+
+/* Analyses take many passes, and elementwise layers more time than their operations tell, which their bytes
+ * do. */
+static bool is_within(const struct prepared *prepared, int64_t most_flops)
+{
+    const struct stability_request *request = &prepared->input->request;
+    return prepared->plan != NULL && request->options.analysis_count == 0 &&
+           stability_plan_flops(prepared->plan) <= most_flops &&
+           stability_plan_bytes(prepared->plan) <= most_flops / FLOPS_OF_A_BYTE &&
+           request->model.layer_count <= (size_t)most_flops / FLOPS_OF_A_LAYER;
 }
 
 bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosis)
 {
     struct progress progress = {call, call->deadline, STABILITY_OK};
-    if (check_progress(&progress, NULL, 0, 0) && run_request(call, &progress, diagnosis)) {
-        return true;
+    bool ready =
+        check_progress(&progress, NULL, 0, 0) && (diagnosis->prepared != NULL || prepare(call, diagnosis));
+    if (ready && call->most_flops > 0 && !is_within(diagnosis->prepared, call->most_flops)) {
+        return false;
     }
-    return progress.reason != STABILITY_OK ? fail_stopped(&progress, &diagnosis->error) : false;
+    bool done = ready && finish(call, &progress, diagnosis);
+    release(diagnosis);
+    return done || (progress.reason != STABILITY_OK ? fail_stopped(&progress, &diagnosis->error) : false);
 }
 
 void diagnosis_free(struct diagnosis *diagnosis)
 {
+    release(diagnosis);
     buffer_free(&diagnosis->body);
     buffer_free(&diagnosis->bundle);
     buffer_free(&diagnosis->model);

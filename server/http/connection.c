@@ -145,14 +145,15 @@ static bool has_received(const struct connection *connection)
 static void tell(struct connection *connection, double now)
 {
     shutdown(connection->watched.descriptor, SHUT_RD);
-    watch_deadline(connection->server->watch, &connection->watched, now + HTTP_TELL_SECONDS);
+    watch_deadline(connection->server->watch, &connection->watched, now + connection->tell_after);
+    connection->tell_after *= 2;
 }
 
 void connection_idle(struct connection *connection)
 {
     double now = clock_seconds();
     if (connection->half_closed) {
-        connection->told_until = now + HTTP_LINGER_SECONDS;
+        connection->tell_after = HTTP_TELL_SECONDS;
         tell(connection, now);
     } else {
         watch_deadline(connection->server->watch, &connection->watched, now + HTTP_IDLE_SECONDS);
@@ -163,7 +164,7 @@ void connection_expired(struct connection *connection)
 {
     struct stability_error error = {0};
     double now = clock_seconds();
-    if (connection->half_closed && now < connection->told_until) {
+    if (connection->half_closed && connection->tell_after < HTTP_LINGER_SECONDS) {
         tell(connection, now);
         return;
     }

@@ -11,12 +11,12 @@
 #include <pthread.h>
 
 /* Seconds. The body's and the work's are the service's --timeout. */
-#define HTTP_HEADER_SECONDS 10 /* for a header to arrive, once its first line or the connection is there */
-#define HTTP_IDLE_SECONDS 60   /* between two requests */
-#define HTTP_REPLY_SECONDS 60  /* for a peer to read its response */
-#define HTTP_LINGER_SECONDS 2  /* for what is still on its way when one side has closed */
-#define HTTP_TELL_SECONDS 0.05 /* for libmicrohttpd to read that the client has closed its side */
-#define HTTP_UPLOAD_SECONDS 30 /* for a client that sends all before it reads that it was refused */
+#define HTTP_HEADER_SECONDS 10  /* for a header to arrive, once its first line or the connection is there */
+#define HTTP_IDLE_SECONDS 60    /* between two requests */
+#define HTTP_REPLY_SECONDS 60   /* for a peer to read its response */
+#define HTTP_LINGER_SECONDS 2   /* for what is still on its way when one side has closed */
+#define HTTP_TELL_SECONDS 0.002 /* for libmicrohttpd to read that a client has closed its side; doubles */
+#define HTTP_UPLOAD_SECONDS 30  /* for a client that sends all before it reads that it was refused */
 
 #define HTTP_HEADER_BYTES 65536 /* memory of a connection, for a header and a piece of its body */
 
@@ -44,7 +44,7 @@ struct connection {
     struct exchange *exchange;
     bool fresh;        /* there was no exchange yet */
     bool half_closed;  /* the client sends nothing more */
-    double told_until; /* clock_seconds(): until then libmicrohttpd is told again that it does not */
+    double tell_after; /* seconds until libmicrohttpd is told once more that it does not */
     bool goes_on;      /* a request may follow: nobody has been told that none may */
     double linger; /* seconds for what is not read yet to come, once the connection is closed; 0: all is */
     char address[48];

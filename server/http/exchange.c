@@ -84,6 +84,7 @@ struct exchange *exchange_new(struct connection *connection, struct MHD_Connecti
         exchange->request.service = connection->server->service;
         exchange->request.id = exchange->id;
         exchange->request.client = exchange->token;
+        exchange->request.diagnosis = &exchange->diagnosis;
         exchange->body.memory = &connection->server->service->memory;
         identity_generate(exchange->id);
     }
@@ -201,22 +202,40 @@ static void collect(struct exchange *exchange, const char *bytes, size_t count)
     watch_unlock(watch_of(exchange));
 }
 
-/* The body is there. */
+/* Whether there is a response now; there is none yet where the work is for others. */
+static bool answer_at_once(struct exchange *exchange)
+{
+    if (exchange->response.code != STABILITY_OK) {
+        return true;
+    }
+    if (exchange->route->traits & (ROUTE_HEAVY | ROUTE_STORE)) {
+        return work_try(exchange);
+    }
+    work_run(exchange);
+    return true;
+}
+
+/* The body is there. Where there is none, libmicrohttpd may not take an answer yet: it calls once more while
+ * it is still at the header, if that had an Expect and other bytes follow it. */
 static enum MHD_Result complete(struct exchange *exchange)
 {
     exchange->complete = clock_seconds();
     if (!advance(exchange, EXCHANGE_COMPLETE, INFINITY)) {
         return MHD_NO;
     }
-    if (exchange->response.code != STABILITY_OK) {
+    if (exchange->response.code == STABILITY_OK) {
+        http_response_timing(&exchange->response, "body", exchange->complete - exchange->started);
+    }
+    return exchange->body_length != 0 && answer_at_once(exchange) ? reply(exchange, false) : MHD_YES;
+}
+
+/* It was left without an answer, and libmicrohttpd asks again. */
+static enum MHD_Result proceed(struct exchange *exchange)
+{
+    if (exchange->body_length == 0 && answer_at_once(exchange)) {
         return reply(exchange, false);
     }
-    http_response_timing(&exchange->response, "body", exchange->complete - exchange->started);
-    if (exchange->route->traits & (ROUTE_HEAVY | ROUTE_STORE)) {
-        return MHD_YES;
-    }
-    work_run(exchange);
-    return reply(exchange, false);
+    return work_submit(exchange) ? MHD_YES : reply(exchange, true);
 }
 
 /* A callback without bytes: once when the request is complete, and again whenever it was left unanswered or
@@ -229,7 +248,7 @@ static enum MHD_Result finish(struct exchange *exchange)
     case EXCHANGE_BODY:
         return complete(exchange);
     case EXCHANGE_COMPLETE:
-        return work_submit(exchange) ? MHD_YES : reply(exchange, true);
+        return proceed(exchange);
     case EXCHANGE_REPLY:
         return atomic_load(&exchange->abandoned) ? MHD_NO : reply(exchange, false);
     default:
@@ -308,6 +327,7 @@ void exchange_close(void *closure, struct MHD_Connection *handle, void **context
     watch_unlock(server->watch);
     record_exchange(exchange);
     metrics_add_in_progress(server->service->metrics, -1);
+    diagnosis_free(&exchange->diagnosis);
     body_release(exchange);
     http_response_free(&exchange->response);
     free(exchange->parsed);

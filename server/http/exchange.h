@@ -2,6 +2,7 @@
 #ifndef SERVER_HTTP_EXCHANGE_H
 #define SERVER_HTTP_EXCHANGE_H
 
+#include "server/diagnosis.h"
 #include "server/http/connection.h"
 #include "server/http/identity.h"
 #include "server/http/message.h"
@@ -45,6 +46,7 @@ struct exchange {
     struct held_bytes body;
     struct input_arrival *arrival; /* of a body that can be read while it arrives; else NULL */
     struct http_request request;
+    struct diagnosis diagnosis; /* of the request; guarded as the work is */
     struct http_response response;
     int64_t sent; /* bytes of the response's body */
     double started;

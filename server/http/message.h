@@ -36,6 +36,8 @@ struct http_request {
     double deadline;               /* clock_seconds(), but for: */
     const double *waited;          /* seconds that the work was made to wait, which grow; NULL: none */
     bool guest;                    /* it is a job's work: a guest of the compute pool */
+    int64_t most_flops;            /* what takes more is left without an answer; 0: everything is answered */
+    struct diagnosis *diagnosis;   /* what it has come to: starts zeroed, goes on in the next call */
     int64_t held;                  /* bytes of the memory budget that the body takes */
     bool (*wanted)(void *context); /* false: the client has gone */
     /* Told how far the work is; may be NULL. */

@@ -2,8 +2,14 @@
 
 #include "server/clock.h"
 #include "server/http/body.h"
+#include "server/input/arrival.h"
 
 #include <math.h>
+
+/* A request of less is read and computed within a millisecond. */
+#define QUICK_BYTES (512 << 10)
+#define QUICK_STRUCTURE_BYTES (16 << 10)
+#define QUICK_FLOPS (20LL << 20)
 
 static struct watch *watch_of(const struct exchange *exchange)
 {
@@ -54,7 +60,38 @@ void work_run(struct exchange *exchange)
     } else {
         exchange_fail(exchange);
     }
-    body_release(exchange);
+    if (exchange->response.status != 0) {
+        body_release(exchange);
+    }
+}
+
+/* What reads or writes the store may wait for it. */
+static bool may_be_quick(const struct exchange *exchange)
+{
+    const struct http_request *request = &exchange->request;
+    return (exchange->route->traits & ROUTE_HEAVY) && !request->async && request->save == NULL &&
+           request->baseline == NULL && exchange->arrival != NULL && exchange->body_length <= QUICK_BYTES &&
+           input_arrival_structure(exchange->arrival) <= QUICK_STRUCTURE_BYTES;
+}
+
+bool work_try(struct exchange *exchange)
+{
+    struct pool *pool = exchange->request.service->pool;
+    if (!may_be_quick(exchange) || !pool_help(pool, false)) {
+        return false;
+    }
+    size_t timings = exchange->response.timing_count;
+    http_response_timing(&exchange->response, "queue", 0);
+    exchange->request.most_flops = QUICK_FLOPS;
+    work_run(exchange);
+    exchange->request.most_flops = 0;
+    pool_help_no_more(pool, false);
+    if (exchange->response.status == 0) {
+        exchange->response.timing_count = timings;
+        return false;
+    }
+    metrics_count_wait(exchange->request.service->metrics, 0);
+    return true;
 }
 
 /* What waits for the store has threads of its own: they mostly wait, and those that compute have no time. */

@@ -4,8 +4,13 @@
 
 #include "server/http/exchange.h"
 
-/* Runs the handler, and releases the body. */
+/* Runs the handler, and releases the body once there is a response. */
 void work_run(struct exchange *exchange);
+
+/* Runs the handler in the caller's thread, if the pool has a place that nobody waits for, on what is so short
+ * that it would take longer to hand it over: a response is there then. False where none is; what was read and
+ * planned by then need not be again. */
+bool work_try(struct exchange *exchange);
 
 /* Puts the connection aside and hands the exchange to its pool. False where the server closes: the response
  * is the refusal then. */

@@ -63,16 +63,20 @@ static void read_to(struct input_arrival *arrival, const char *end)
 
 void input_arrival_read(struct input_arrival *arrival, size_t count)
 {
-    const char *end = arrival->scanner.body + count;
-    if (end < arrival->scanner.limit) {
-        read_to(arrival, end);
-    }
+    read_to(arrival, arrival->scanner.body + count);
+}
+
+size_t input_arrival_structure(const struct input_arrival *arrival)
+{
+    return arrival->scan.structure.length;
 }
 
 bool input_arrival_finish(struct input_arrival *arrival, struct scan *scan)
 {
     struct claim *claim = scan->claim;
-    read_to(arrival, arrival->scanner.limit);
+    if (arrival->scanner.end < arrival->scanner.limit) {
+        read_to(arrival, arrival->scanner.limit);
+    }
     if (arrival->failed) {
         return false;
     }

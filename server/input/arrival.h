@@ -17,6 +17,10 @@ void input_arrival_free(struct input_arrival *arrival);
  * it reads the body from its beginning, as input_arrival_finish will tell. */
 void input_arrival_read(struct input_arrival *arrival, size_t count);
 
+/* Bytes of what was read so far, without tensors and what of strings is long: a general parser reads them
+ * again. */
+size_t input_arrival_structure(const struct input_arrival *arrival);
+
 /* All bytes are there: reads what was left, and moves the scan, and what it took of the budget, into *scan,
  * which was zeroed but for its claim. False, and *scan as it was, where there is an error in the body or no
  * memory. */

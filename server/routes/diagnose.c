@@ -45,6 +45,7 @@ bool diagnose_request(const struct http_request *request, enum input_purpose pur
         .held = request->held,
         .started = request->received,
         .deadline = request->deadline,
+        .most_flops = request->most_flops,
         .waited = request->waited,
         .wanted = request->wanted,
         .progress = request->progress,
@@ -88,21 +89,24 @@ static bool save(const struct http_request *request, enum input_purpose purpose,
 static void answer(const struct http_request *request, enum input_purpose purpose,
                    struct http_response *response)
 {
-    struct diagnosis diagnosis = {0};
-    if (diagnose_request(request, purpose, request->save != NULL, &diagnosis) &&
-        save(request, purpose, &diagnosis, response, &diagnosis.error)) {
-        response->status = diagnosis.fails ? 412 : 200;
+    struct diagnosis *diagnosis = request->diagnosis;
+    bool done = diagnose_request(request, purpose, request->save != NULL, diagnosis);
+    if (diagnosis->prepared != NULL) {
+        return;
+    }
+    if (done && save(request, purpose, diagnosis, response, &diagnosis->error)) {
+        response->status = diagnosis->fails ? 412 : 200;
         response->media_type = request->choice.format->media_type;
-        response->body = diagnosis.body;
-        diagnosis.body = (struct buffer){0};
+        response->body = diagnosis->body;
+        diagnosis->body = (struct buffer){0};
     } else {
         response->header_count = 0;
-        http_response_fail(response, &diagnosis.error, &diagnosis.position, request->id);
+        http_response_fail(response, &diagnosis->error, &diagnosis->position, request->id);
     }
-    http_response_timing(response, "parse", diagnosis.parse_seconds);
-    http_response_timing(response, "compute", diagnosis.compute_seconds);
-    http_response_timing(response, "format", diagnosis.format_seconds);
-    diagnosis_free(&diagnosis);
+    http_response_timing(response, "parse", diagnosis->parse_seconds);
+    http_response_timing(response, "compute", diagnosis->compute_seconds);
+    http_response_timing(response, "format", diagnosis->format_seconds);
+    diagnosis_free(diagnosis);
 }
 
 void route_diagnose(const struct http_request *request, struct http_response *response)

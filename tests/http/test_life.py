@@ -307,6 +307,16 @@ def test_stalled_clients_stop_nobody():
         server.assert_alive()
 
 
+def test_expectation_before_no_body():
+    """What comes after the header is the next request, however early it comes."""
+    with Server() as server:
+        for target, method, status in ("/livez", "GET", 200), ("/v1/layers", "GET", 200), (DIAGNOSE, "POST", 400):
+            with server.connect() as connection:
+                connection.send(request(method, target, Expect="100-continue") + request("GET", "/v1/limits"))
+                assert connection.response().status == status, target
+                assert b"body_bytes" in connection.response().body, target
+
+
 def test_half_closed_client():
     """A client that closed its sending side is answered, however long the work takes and whatever it asks."""
     with Server() as server:
