@@ -1,10 +1,12 @@
-/* How fast requests are read: text of numbers and base64 become tensors. Each figure is the best of several
- * runs. */
+/* How fast requests are read: text of numbers and base64 become tensors; and what others take for the same
+ * numbers. Each figure is the best of several runs. */
 #include "server/input/base64.h"
 #include "server/input/number.h"
 #include "server/input/request.h"
 
 #include <inttypes.h>
+#include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +78,11 @@ static struct text make_base64(void)
     return text;
 }
 
+static void print(const char *name, size_t length, double time)
+{
+    printf("%-44s %8.0f MB/s %8.1f ns a number\n", name, 1e-6 * (double)length / time, 1e9 * time / NUMBERS);
+}
+
 static void measure_request(const char *name, struct text text)
 {
     double best = INFINITY;
@@ -96,34 +103,63 @@ static void measure_request(const char *name, struct text text)
         input_request_free(request);
         best = elapsed < best ? elapsed : best;
     }
-    printf("%-44s %8.0f MB/s %8.1f ns a number\n", name, 1e-6 * (double)text.length / best,
-           1e9 * best / NUMBERS);
+    print(name, text.length, best);
     free(copy);
     free(text.bytes);
 }
 
-static void measure_strtod(struct text text)
+/* Time of the best of RUNS. */
+static double best_time(double (*run)(const struct text *text), const struct text *text)
 {
     double best = INFINITY;
-    double sum = 0;
-    for (int run = 0; run < RUNS; run++) {
+    for (int i = 0; i < RUNS; i++) {
         double start = seconds();
-        char *next = text.bytes + strlen(before);
-        for (int i = 0; i < NUMBERS; i++) {
-            sum += strtod(next + 1, &next);
+        if (isnan(run(text))) {
+            fprintf(stderr, "what was to be compared cannot read the text\n");
+            exit(1);
         }
         double elapsed = seconds() - start;
         best = elapsed < best ? elapsed : best;
     }
-    printf("%-44s %8.0f MB/s %8.1f ns a number%s\n", "  for comparison: strtod",
-           1e-6 * (double)text.length / best, 1e9 * best / NUMBERS, isnan(sum) ? "?" : "");
+    return best;
+}
+
+static double run_strtod(const struct text *text)
+{
+    double sum = 0;
+    char *next = text->bytes + strlen(before);
+    for (int i = 0; i < NUMBERS; i++) {
+        sum += strtod(next + 1, &next);
+    }
+    return sum;
+}
+
+static double run_jansson(const struct text *text)
+{
+    json_t *json = json_loadb(text->bytes, text->length, 0, NULL);
+    double result = json == NULL ? NAN : 0;
+    json_decref(json);
+    return result;
+}
+
+static void compare(struct text text)
+{
+    static const struct {
+        const char *name;
+        double (*run)(const struct text *text);
+    } others[] = {{"  strtod, number after number", run_strtod}, {"  jansson, as values", run_jansson}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        print(others[i].name, text.length, best_time(others[i].run, &text));
+    }
     free(text.bytes);
 }
 
 int main(void)
 {
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* as the server does */
+    mallopt(M_TRIM_THRESHOLD, 32 << 20);
     measure_request("request, 17 digits (-0.012345678901234567)", make_numbers("%.17g", 1));
-    measure_strtod(make_numbers("%.17g", 1));
+    compare(make_numbers("%.17g", 1));
     measure_request("request, 9 digits (-0.0123456789)", make_numbers("%.9g", 1));
     measure_request("request, integers (-12)", make_numbers("%.0f", 1000));
     measure_request("request, float64 in base64", make_base64());

@@ -1,8 +1,5 @@
-/* A JSON number becomes the nearest float64 (ties to even), whatever the locale, at a gigabyte a second or
- * so.
- *
- * Method: D. Lemire, "Number parsing at a gigabyte per second", Software: Practice and Experience 51 (2021),
- * and N. Mushtak, D. Lemire, "Fast number parsing without fallback" (2022). */
+/* A JSON number becomes the nearest float64 (ties to even), whatever the locale; those of a list at two
+ * gigabytes a second or so. */
 #ifndef SERVER_INPUT_NUMBER_H
 #define SERVER_INPUT_NUMBER_H
 
