@@ -3,8 +3,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Characters that are decoded together: enough for the compiler to make vectors of each loop over them. */
-#define BLOCK 256
+/* Characters that are decoded together: enough for the compiler to make vectors of each loop over them; and
+ * fewer, for what is left. */
+#define BLOCK 512
+#define SMALL_BLOCK 32
 
 /* 0xff where a value from `first` on is one of `count`, else 0. */
 static inline unsigned char within(unsigned character, unsigned first, unsigned count)
@@ -41,31 +43,31 @@ static inline uint64_t little_endian(uint64_t word)
     return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? word : __builtin_bswap64(word);
 }
 
-/* Decodes whole blocks, writing two bytes more than they give, as long as eight others follow: with padding,
- * four would have but one byte. Returns how many characters it decoded. A block is read before it is written.
- */
+/* Decodes blocks of `size`, at most BLOCK, characters, writing two bytes more than they give, as long as
+ * eight others follow: with padding, four would have but one byte. Returns how many characters it decoded. A
+ * block is read before it is written. */
 #ifdef BASE64_CLONES
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 static size_t
-decode_blocks(const unsigned char *text, size_t length, unsigned char *bytes)
+decode_blocks(const unsigned char *text, size_t length, size_t size, unsigned char *bytes)
 {
     size_t done = 0;
-    for (; length - done >= BLOCK + 8; done += BLOCK) {
+    for (; length - done >= size + 8; done += size) {
         unsigned char sextets[BLOCK];
         unsigned char invalid = 0;
-        for (size_t i = 0; i < BLOCK; i++) {
+        for (size_t i = 0; i < size; i++) {
             sextets[i] = sextet(text[done + i], &invalid);
         }
         if (invalid != 0) {
             break;
         }
         uint64_t words[BLOCK / 8];
-        memcpy(words, sextets, BLOCK);
-        for (size_t i = 0; i < BLOCK / 8; i++) {
+        memcpy(words, sextets, size);
+        for (size_t i = 0; i < size / 8; i++) {
             words[i] = join_eight(little_endian(words[i])) << 16;
         }
-        for (size_t i = 0; i < BLOCK / 8; i++) {
+        for (size_t i = 0; i < size / 8; i++) {
             uint64_t word = little_endian(__builtin_bswap64(words[i]));
             memcpy(bytes + done / 4 * 3 + 6 * i, &word, sizeof word);
         }
@@ -140,7 +142,8 @@ size_t base64_decode(const char *text, size_t length, unsigned char *bytes, cons
 {
     const unsigned char *characters = (const unsigned char *)text;
     size_t whole = length - length % 4;
-    size_t done = decode_blocks(characters, whole, bytes);
+    size_t done = decode_blocks(characters, whole, BLOCK, bytes);
+    done += decode_blocks(characters + done, whole - done, SMALL_BLOCK, bytes + done / 4 * 3);
     for (; done + 4 < whole; done += 4) {
         size_t invalid = first_invalid(characters + done, 4);
         if (invalid < 4) {

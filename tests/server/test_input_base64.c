@@ -66,8 +66,8 @@ static size_t encode(const unsigned char *bytes, size_t size, char *text)
 static void decodes_every_length(void **unused)
 {
     (void)unused;
-    unsigned char bytes[500];
-    char text[1000];
+    unsigned char bytes[900];
+    char text[1200];
     uint32_t random = 1;
     for (size_t size = 0; size <= sizeof bytes; size++) {
         for (size_t i = 0; i < size; i++) {
@@ -99,7 +99,7 @@ static void finds_every_wrong_character(void **unused)
 {
     (void)unused;
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char text[600]; /* longer than what is decoded together */
+    char text[1200]; /* longer than what is decoded together */
     for (size_t place = 0; place < sizeof text; place++) {
         for (int byte = (int)(place % 5); byte < 256; byte += 5) {
             memset(text, 'A', sizeof text);
