@@ -105,15 +105,16 @@ char *arena_join(struct arena *arena, const char *const *texts)
 
 char *arena_format(struct arena *arena, const char *format, ...)
 {
+    char most[256];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = vsnprintf(most, sizeof(most), format, arguments);
     va_end(arguments);
     if (length < 0)
         return NULL;
     char *text = arena_allocate(arena, (size_t)length + 1);
-    if (!text)
-        return NULL;
+    if (!text || (size_t)length < sizeof(most))
+        return text ? memcpy(text, most, (size_t)length + 1) : NULL;
     va_start(arguments, format);
     vsnprintf(text, (size_t)length + 1, format, arguments);
     va_end(arguments);

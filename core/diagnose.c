@@ -284,16 +284,14 @@ static void share_gradients(struct diagnosis *d)
     }
 }
 
+/* "OpenBLAS 0.3.21 NO_LAPACKE ...": the first two words, and the kernels that it chose. */
 static const char *blas_name(struct arena *arena)
 {
-    char version[64] = "";
-    int length = 0; /* "OpenBLAS 0.3.21 NO_LAPACKE ...": the first two words */
-    if (sscanf(openblas_get_config(), "%*s %*s%n", &length) >= 0 && length > 0 &&
-        length < (int)sizeof(version)) {
-        memcpy(version, openblas_get_config(), (size_t)length);
-        version[length] = '\0';
-    }
-    return arena_format(arena, "%s %s", version, openblas_get_corename());
+    const char *config = openblas_get_config();
+    size_t first = strcspn(config, " ");
+    size_t second = strcspn(config + first + (config[first] == ' '), " ");
+    int length = (int)(first + (config[first] == ' ') + second);
+    return arena_format(arena, "%.*s %s", length, config, openblas_get_corename());
 }
 
 /* The keys of weights that were ignored. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SMALLEST_CAPACITY 256
+#define USUAL_LINE 128 /* bytes that are formatted at once */
 
 static size_t grown_capacity(size_t capacity, size_t needed)
 {
@@ -67,12 +68,17 @@ void buffer_format_v(struct buffer *buffer, const char *format, va_list argument
 {
     va_list again;
     va_copy(again, arguments);
-    int count = vsnprintf(NULL, 0, format, arguments);
-    if (count < 0) {
-        buffer->failed = true;
-    } else if (buffer_reserve(buffer, (size_t)count)) {
-        vsnprintf(buffer->data + buffer->length, (size_t)count + 1, format, again);
-        buffer->length += (size_t)count;
+    if (buffer_reserve(buffer, USUAL_LINE)) {
+        size_t room = buffer->capacity - buffer->length;
+        int count = vsnprintf(buffer->data + buffer->length, room, format, arguments);
+        if (count < 0) {
+            buffer->failed = true;
+        } else if ((size_t)count < room) {
+            buffer->length += (size_t)count;
+        } else if (buffer_reserve(buffer, (size_t)count)) {
+            vsnprintf(buffer->data + buffer->length, (size_t)count + 1, format, again);
+            buffer->length += (size_t)count;
+        }
     }
     va_end(again);
 }

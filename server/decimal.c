@@ -184,6 +184,19 @@ static char *put_scientific(char *text, const struct digits *digits)
     return put_plain(text + 2, &exponent_digits);
 }
 
+size_t decimal_unsigned(uint64_t value, char text[DECIMAL_UNSIGNED])
+{
+    char digits[DECIMAL_UNSIGNED];
+    size_t first = sizeof digits - 1;
+    digits[first] = '\0';
+    do {
+        digits[--first] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    memcpy(text, digits + first, sizeof digits - first);
+    return sizeof digits - 1 - first;
+}
+
 size_t decimal_shortest(double value, char text[DECIMAL_SHORTEST])
 {
     uint64_t bits;

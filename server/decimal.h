@@ -3,6 +3,13 @@
 #define SERVER_DECIMAL_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of the longest text of decimal_unsigned, with its NUL. */
+#define DECIMAL_UNSIGNED 21
+
+/* Writes an integer; returns the length. */
+size_t decimal_unsigned(uint64_t value, char text[DECIMAL_UNSIGNED]);
 
 /* Bytes that always suffice for decimal_shortest, which may write to any of them: the longest text is
  * "-2.2250738585072014e-308". */

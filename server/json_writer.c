@@ -175,18 +175,11 @@ void json_write_text(struct json_writer *json, const char *text)
 
 static void write_digits(struct json_writer *json, uint64_t number, bool negative)
 {
-    char digits[20];
-    size_t first = sizeof(digits);
-    do {
-        digits[--first] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    char *end = open_value(json, 1 + sizeof(digits));
+    char *end = open_value(json, 1 + DECIMAL_UNSIGNED);
     if (end != NULL) {
         *end = '-';
         end += negative;
-        memcpy(end, digits + first, sizeof(digits) - first);
-        close_value(json, end + sizeof(digits) - first);
+        close_value(json, end + decimal_unsigned(number, end));
     }
 }
 

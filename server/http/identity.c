@@ -1,6 +1,5 @@
 #include "server/http/identity.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -10,8 +9,10 @@ void identity_generate(char id[HTTP_ID_SIZE])
     ssize_t got = getrandom(bytes, sizeof(bytes), 0);
     (void)got; /* an id that is not unique is better than none */
     for (size_t i = 0; i < sizeof(bytes); i++) {
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+        id[2 * i] = "0123456789abcdef"[bytes[i] / 16];
+        id[2 * i + 1] = "0123456789abcdef"[bytes[i] % 16];
     }
+    id[2 * sizeof(bytes)] = '\0';
 }
 
 void identity_adopt(struct MHD_Connection *connection, char id[HTTP_ID_SIZE])

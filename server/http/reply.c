@@ -3,6 +3,7 @@
 #include "server/clock.h"
 #include "server/http/queue.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,7 +70,9 @@ static void format_timings(const struct http_response *response, struct buffer *
 {
     for (size_t i = 0; i < response->timing_count; i++) {
         const struct http_timing *timing = &response->timings[i];
-        buffer_format(text, "%s%s;dur=%.3f", i == 0 ? "" : ", ", timing->name, timing->seconds * 1000);
+        int64_t microseconds = (int64_t)(timing->seconds * 1e6 + 0.5);
+        buffer_format(text, "%s%s;dur=%" PRId64 ".%03d", i == 0 ? "" : ", ", timing->name,
+                      microseconds / 1000, (int)(microseconds % 1000));
     }
 }
 

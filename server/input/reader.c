@@ -1,5 +1,6 @@
 #include "server/input/reader.h"
 
+#include "server/decimal.h"
 #include "server/input/words.h"
 
 #include <inttypes.h>
@@ -19,8 +20,8 @@ size_t reader_enter(struct reader *reader, const char *name)
 
 size_t reader_enter_item(struct reader *reader, size_t index)
 {
-    char name[24];
-    snprintf(name, sizeof name, "%zu", index);
+    char name[DECIMAL_UNSIGNED];
+    decimal_unsigned(index, name);
     return reader_enter(reader, name);
 }
 
@@ -198,6 +199,8 @@ bool reader_choice(struct reader *reader, const struct node *node, const char *c
             *choice = i;
             return true;
         }
+    }
+    for (int i = 0; known[i] != NULL; i++) {
         size_t used = strlen(expected);
         snprintf(expected + used, sizeof expected - used, "%s'%s'", i > 0 ? " or " : "", known[i]);
     }

@@ -1,5 +1,6 @@
 #include "server/input/scanner.h"
 
+#include "server/decimal.h"
 #include "server/input/number.h"
 #include "server/input/owner.h"
 #include "server/input/position.h"
@@ -139,9 +140,10 @@ bool scanner_emit_slab(struct scanner *scanner, const char *start, const struct 
         scan->slabs = slabs;
     }
     scan->slabs[scan->slab_count] = *slab;
-    char placeholder[32];
-    int length = snprintf(placeholder, sizeof placeholder, "[%zu]", scan->slab_count++);
-    return scanner_emit(scanner, start, placeholder, (size_t)length);
+    char placeholder[DECIMAL_UNSIGNED + 2] = "[";
+    size_t length = 1 + decimal_unsigned(scan->slab_count++, placeholder + 1);
+    placeholder[length++] = ']';
+    return scanner_emit(scanner, start, placeholder, length);
 }
 
 bool scanner_grow_numbers(struct scanner *scanner)
