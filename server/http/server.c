@@ -12,7 +12,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define HTTP_THREADS 2
+#define LEAST_HTTP_THREADS 2
 #define LONG_SECONDS 1e6 /* work that is to stop does, and statements of the store have their time */
 #define MOST_CONNECTIONS 8192
 #define OTHER_DESCRIPTORS (64 + LINGER_MOST) /* what is open besides connections */
@@ -65,11 +65,13 @@ static bool take_connection(void *closure, int descriptor, const struct sockaddr
 static bool start_daemon(struct http_server *server, struct stability_error *error)
 {
     bool secure = server->service->config->tls_cert != NULL;
+    int threads =
+        pool_threads(server->service->pool); /* numbers are read, and short work is done, by these */
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
     const struct MHD_OptionItem options[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_daemon, NULL},
-        {MHD_OPTION_THREAD_POOL_SIZE, HTTP_THREADS, NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, threads > LEAST_HTTP_THREADS ? threads : LEAST_HTTP_THREADS, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, 2 * MOST_CONNECTIONS, NULL}, /* the listener has one */
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_HEADER_BYTES, NULL},
         {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
