@@ -15,6 +15,7 @@ struct graph_value {
     struct stability_shape shape;
     int64_t count;
     bool integer;      /* holds integers: has no gradient */
+    bool indexes;      /* a model input that picks rows of a table: its numbers have no size */
     bool reaches_loss; /* the loss depends on it */
     bool wants_gradient;
     int feature_dim; /* the dimension that indexes units, below the rank; 0 for a scalar */

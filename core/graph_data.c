@@ -103,9 +103,11 @@ static bool check_indices(struct graph *graph, int index, struct stability_error
     if (!range.reader || !marked)
         return stability_fail(error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for the model's data");
     mark_origins(graph, index, marked);
-    for (int i = 0; i < graph->model_input_count; i++)
+    for (int i = 0; i < graph->model_input_count; i++) {
+        graph->values[i].indexes |= marked[i];
         if (marked[i] && !check_integers(graph->values[i].data, graph->values[i].init, range, error))
             return false;
+    }
     return true;
 }
 

@@ -48,7 +48,8 @@ static void measure_spread(struct probes *probes, const struct run *run, int val
 {
     const struct tensor *tensor = &run->values[value];
     const struct graph_value *source = &run->graph->values[value];
-    if (source->integer || tensor->count == 0 || !tensor->data)
+    bool indices = source->integer && (source->producer >= 0 || source->indexes);
+    if (indices || tensor->count == 0 || !tensor->data)
         return;
     if (tensor->shape.rank >= 2 && tensor->shape.sizes[0] >= 2 &&
         tensor->shape.sizes[0] == run->graph->batch_size)
@@ -127,7 +128,7 @@ static bool is_raw(const struct graph *graph, int value)
     for (;;) {
         int producer = graph->values[value].producer;
         if (producer < 0)
-            return !graph->values[value].integer;
+            return !graph->values[value].indexes;
         const struct graph_node *node = &graph->nodes[producer];
         if (node->ops->indexes)
             return true;
@@ -150,13 +151,30 @@ static void measure_raw(struct probes *probes, const struct run *run, int index)
                      run->graph->kernels);
 }
 
+/* Along the first dimension. */
+static bool has_equal_samples(const struct run *run, int input)
+{
+    const struct tensor *tensor = &run->values[input];
+    int64_t samples = tensor->shape.rank > 0 ? tensor->shape.sizes[0] : 0;
+    if (samples == 0 || samples != run->graph->batch_size || tensor->count == 0)
+        return false;
+    size_t bytes = (size_t)(tensor->count / samples) * run->graph->kernels->real_size;
+    const char *data = tensor->data;
+    int64_t equal = 1;
+    while (equal < samples && memcmp(data, data + (size_t)equal * bytes, bytes) == 0)
+        equal++;
+    return equal == samples;
+}
+
 void probe_inputs(struct probes *probes, const struct run *run)
 {
+    probes->samples_are_equal = run->graph->model_input_count > 0;
     for (int i = 0; i < run->graph->model_input_count; i++) {
         const struct tensor *tensor = &run->values[i];
         struct stability_statistics statistics;
         measure_spread(probes, run, i);
-        if (run->graph->values[i].integer)
+        probes->samples_are_equal = probes->samples_are_equal && has_equal_samples(run, i);
+        if (run->graph->values[i].indexes)
             continue;
         run->graph->kernels->statistics(tensor->data, tensor->count, &statistics);
         probes->input_squares[i] = statistics.all.rms * statistics.all.rms;
@@ -297,9 +315,19 @@ static void measure_rows(struct loss_probe *probe, const struct tensor *tensor, 
     }
 }
 
+static void compare_targets(struct loss_probe *probe, const struct tensor *target, enum stability_dtype dtype)
+{
+    int64_t equal = 1;
+    probe->first_target = target->count > 0 ? element_at(target->data, dtype, 0) : (double)NAN;
+    while (equal < target->count && element_at(target->data, dtype, equal) == probe->first_target)
+        equal++;
+    probe->target_is_constant = equal == target->count;
+}
+
 void probe_loss(struct probes *probes, const struct run *run)
 {
     const struct loss_pass *pass = &run->loss_pass;
+    compare_targets(&probes->loss, &pass->target, run->graph->kernels->dtype);
     measure_rows(&probes->loss, &pass->inputs[0], run->graph->kernels->dtype);
     probes->loss.has_target = !run->graph->target_is_integer && pass->target.count > 0;
     if (probes->loss.has_target)

@@ -31,6 +31,8 @@ struct weight_probe {
 struct loss_probe {
     bool has_target; /* the target holds reals */
     struct stability_statistics target;
+    bool target_is_constant; /* also of indices */
+    double first_target;
     double
         log_sum_exp; /* greatest |log sum_c exp(x_c)| over rows of the first input: 0 for log-probabilities */
 };
@@ -38,7 +40,8 @@ struct loss_probe {
 struct probes {
     struct value_probe *values;   /* by value */
     struct weight_probe *weights; /* by parameter slot */
-    double *input_squares;        /* by model input: second moment */
+    double *input_squares;        /* by model input: second moment; NaN: indices */
+    bool samples_are_equal; /* of every model input, exactly; false where one has no dimension of samples */
     struct loss_probe loss;
 };
 

@@ -67,6 +67,14 @@ struct finding {
 
 /* Records a finding. Texts are copied into the report. False where memory ran out. */
 bool rule_add(struct rule_context *context, const struct finding *finding);
+/* The same of one layer, for one number that broke a threshold. */
+struct measured {
+    const char *name; /* of the evidence */
+    double value;
+    double threshold;
+};
+bool rule_add_measured(struct rule_context *context, int node, enum stability_severity severity,
+                       const struct measured *measured, const char *message, const char *cause);
 /* Text for a finding, in the report's memory; NULL where memory ran out: rule_add then fails. */
 const char *rule_text(struct rule_context *context, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

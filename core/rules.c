@@ -196,6 +196,23 @@ bool rule_add(struct rule_context *context, const struct finding *finding)
     return true;
 }
 
+bool rule_add_measured(struct rule_context *context, int node, enum stability_severity severity,
+                       const struct measured *measured, const char *message, const char *cause)
+{
+    struct stability_evidence evidence[] = {{measured->name, measured->value},
+                                            {"threshold", measured->threshold}};
+    struct finding finding = {
+        .severity = severity,
+        .nodes = &node,
+        .node_count = 1,
+        .message = message,
+        .cause = cause,
+        .evidence = evidence,
+        .evidence_count = 2,
+    };
+    return rule_add(context, &finding);
+}
+
 /* Most severe first; within a severity in the order of rules.def, roots before consequences. */
 static bool sort_by_severity(struct finding_list *list, struct arena *arena)
 {

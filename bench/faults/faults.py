@@ -109,7 +109,8 @@ def saturated(draw, seed):
 
 def pixels(draw, seed):
     net = mlp_or(draw, seed)
-    net.data['input'].update({'random': 'uniform', 'low': 0, 'high': 255})
+    net.data['input'].update(draw.choice([{'random': 'uniform', 'low': 0, 'high': 255},
+                                          {'random': 'randint', 'low': 0, 'high': 256}]))
     net.data['input'].pop('mean', None)
     return net
 
@@ -187,6 +188,24 @@ def wrong_target(draw, seed):
 def long_rnn(draw, seed):
     """A vanilla RNN over a long sequence: its gradient vanishes through time."""
     return recurrent(draw, seed, draw.choice([0.3, 0.5]), 'tanh')
+
+
+def closed_gates(draw, seed):
+    """An LSTM or a GRU that forgets: the biases of its forget or update gate are far below 0."""
+    kind, hidden = draw.choice(['LSTM', 'GRU']), draw.choice([16, 32, 64])
+    net = Network(seed, draw.choice([8, 32]))
+    net.read([draw.choice([30, 60, 100]), 4])
+    name = net.add(kind, input_size=4, hidden_size=hidden, batch_first=True)
+    net.add('Select', dim=1, index=-1)
+    head(net, draw, hidden)
+    gates, closed = 4 if kind == 'LSTM' else 3, -draw.uniform(3, 8)
+    shares = {'ih': draw.choice([0.5, 1.0])}
+    shares['hh'] = 1 - shares['ih']
+    for side, share in shares.items():
+        bias = [draw.uniform(-hidden ** -0.5, hidden ** -0.5) for _ in range(gates * hidden)]
+        bias[hidden:2 * hidden] = [closed * share] * hidden
+        net.weights[f'{name}.bias_{side}_l0'] = bias
+    return net
 
 
 def pure_attention(draw, seed):
@@ -337,6 +356,7 @@ FAULTS = {
     beyond_float16: GROWTH | {'low-precision-overflow'}, below_float16: SCALE | {'low-precision-underflow'},
     softmax_twice: {'loss-mismatch'}, raw_nll: {'loss-mismatch'}, sigmoid_twice: {'loss-mismatch'},
     wrong_target: {'loss-mismatch'}, long_rnn: SCALE | {'vanishing-gradient'}, long_relu_rnn: GROWTH,
+    closed_gates: {'vanishing-gradient'},
     pure_attention: {'rank-collapse'}, post_norm_rate: RATE, large_rate: RATE, small_rate: {'learning-rate'},
     batch_of_one: {'vanishing-gradient'},
 }

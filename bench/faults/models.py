@@ -298,6 +298,18 @@ def text(draw, seed):
     return net
 
 
+def long_gated(draw, seed):
+    """An LSTM or a GRU over a long sequence; its last step is read."""
+    net = Network(seed, draw.choice([1, 4, 16]))
+    kind, hidden, features = draw.choice(['LSTM', 'GRU']), draw.choice([8, 16, 32, 64]), draw.choice([1, 4, 16, 64])
+    net.read([draw.choice([50, 100, 200]), features])
+    net.add(kind, input_size=features, hidden_size=hidden, num_layers=draw.choice([1, 1, 2]), batch_first=True,
+            bidirectional=draw.random() < 0.2)
+    net.add('Select', dim=1, index=-1)
+    head(net, draw, hidden * (2 if net.layers[0]['bidirectional'] else 1))
+    return net
+
+
 def deep_recurrent(draw, seed):
     """Tanh RNNs of several layers over short sequences."""
     net = Network(seed, draw.choice([8, 16]))
@@ -400,4 +412,4 @@ def varied(family):
 
 
 FAMILIES = [varied(family) for family in (mlp, cnn, resnet, recurrent, transformer, residual_mlp, vit, unet, mixer, text,
-                                          deep_recurrent, autoencoder, signal, dense, gated)]
+                                          deep_recurrent, long_gated, autoencoder, signal, dense, gated)]

@@ -1,5 +1,5 @@
 /* Activations that are too large or too small: two rules with one shape. */
-#include "core/rule.h"
+#include "core/rules/consequence.h"
 
 #include <math.h>
 
@@ -94,13 +94,15 @@ static bool check_exploding(struct rule_context *context)
     }
     if (count == 0)
         return true;
-    bool error = greatest > context->thresholds[EXPLODING_RMS_ERROR];
+    bool error = greatest > context->thresholds[EXPLODING_RMS_ERROR], starved = false;
+    for (size_t i = 0; i < count; i++)
+        starved |= is_starved(context, nodes[i]);
     struct stability_evidence evidence[] = {
         {"rms", greatest},
         {"threshold", context->thresholds[error ? EXPLODING_RMS_ERROR : EXPLODING_RMS]},
     };
     struct finding finding = {
-        .severity = error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
+        .severity = error || starved ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
         .nodes = nodes,
         .node_count = count,
         .message = rule_text(context, "activations reach a root mean square of %.3g in '%s', above %.3g",
@@ -113,15 +115,19 @@ static bool check_exploding(struct rule_context *context)
 }
 
 RULE_OPS(exploding_activation) = {
-    .type = {.name = "exploding-activation",
-             .severity = STABILITY_ERROR_SEVERITY,
-             .criterion =
-                 "the root mean square of a layer's output is above rms (warning) or rms_error (error)",
-             .documentation =
-                 "Activations that grow from layer to layer saturate what comes next, overflow sixteen-bit "
-                 "floats at 65504, and make the loss jump.",
-             .source = "He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.2",
-             .thresholds = exploding_thresholds},
+    .type =
+        {.name = "exploding-activation",
+         .severity = STABILITY_ERROR_SEVERITY,
+         .criterion =
+             "the root mean square of a layer's output is above rms (warning) or rms_error (error); an error "
+             "too where a normalisation that reads such numbers, and divides gradients by their size, leaves "
+             "a gradient "
+             "below 1e-6",
+         .documentation =
+             "Activations that grow from layer to layer saturate what comes next, overflow sixteen-bit "
+             "floats at 65504, and make the loss jump.",
+         .source = "He, Zhang, Ren, Sun 2015, Delving deep into rectifiers, section 2.2",
+         .thresholds = exploding_thresholds},
     .check = check_exploding,
 };
 

@@ -1,5 +1,8 @@
 #include "core/rules/consequence.h"
 
+#include "core/rules/gradient.h"
+
+#include <math.h>
 #include <string.h>
 
 static bool is_finite(const struct stability_statistics *statistics)
@@ -122,6 +125,47 @@ int single_element_norm_behind(const struct rule_context *context, int node)
         if (is_single_element_norm(context, i))
             return i;
     return -1;
+}
+
+/* NaN where there is none. */
+static double gradient_norm_of(const struct rule_context *context, int node)
+{
+    const struct stability_statistics *gradient = context->report->layers[node].outputs[0].gradient;
+    return gradient ? gradient->all.norm : (double)NAN;
+}
+
+bool is_large(const struct stability_layer_report *layer)
+{
+    static const double large = 1e3;
+    const struct stability_statistics *value = layer->outputs[0].value;
+    return value && value->all.rms > large;
+}
+
+static bool shrinks(const struct rule_context *context, int node)
+{
+    static const double hundredth = 0.01;
+    const struct graph_node *norm = &context->graph->nodes[node];
+    int producer = norm->input_count > 0 ? context->graph->values[norm->inputs[0]].producer : -1;
+    return producer >= 0 && strstr(norm->ops->type.type, "Norm") &&
+           is_large(&context->report->layers[producer]) &&
+           gradient_norm_of(context, producer) <= hundredth * gradient_norm_of(context, node);
+}
+
+int shrinking_norm_behind(const struct rule_context *context, int node)
+{
+    for (int i = node; i < context->graph->node_count; i++)
+        if (shrinks(context, i))
+            return i;
+    return -1;
+}
+
+bool is_starved(const struct rule_context *context, int node)
+{
+    static const double no_gradient = 1e-6;
+    const struct stability_layer_report *layer = &context->report->layers[node];
+    struct gradient_norms norms = gradient_norms_of(layer);
+    return is_large(layer) && norms.any && norms.least < no_gradient &&
+           shrinking_norm_behind(context, node) >= 0;
 }
 
 int dead_layer_behind(const struct rule_context *context, int node)

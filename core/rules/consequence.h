@@ -22,6 +22,15 @@ bool is_single_element_norm(const struct rule_context *context, int node);
 /* The first of them from `node` on; -1: none. */
 int single_element_norm_behind(const struct rule_context *context, int node);
 
+/* Whether a layer puts out numbers of a root mean square for which exploding-activation speaks by default. */
+bool is_large(const struct stability_layer_report *layer);
+/* The first normalisation from `node` on that passes a hundredth of its gradient or less, since what it reads
+ * is large, and it divides by its size; -1: none. */
+int shrinking_norm_behind(const struct rule_context *context, int node);
+/* Whether such a normalisation leaves a large layer a gradient that vanishing-gradient calls an error by
+ * default. */
+bool is_starved(const struct rule_context *context, int node);
+
 /* The first activation behind `node` all of whose units, or nearly all, are dead; -1: none. */
 int dead_layer_behind(const struct rule_context *context, int node);
 

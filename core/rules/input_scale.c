@@ -1,4 +1,4 @@
-#include "core/rule.h"
+#include "core/rules/consequence.h"
 
 #include <math.h>
 
@@ -23,11 +23,14 @@ static bool saturates(const struct rule_context *context, int node)
            context->report->layers[activation].saturated_fraction > nearly_all;
 }
 
-/* A normalisation behind the layer takes the scale away again, but for the layer's own gradient. */
+/* A normalisation behind the layer takes the scale away again, but for the layer's own numbers and gradient:
+ * where these are a finding, this is their cause. */
 static enum stability_severity severity_of(const struct rule_context *context, int node, bool error)
 {
+    if (is_starved(context, node))
+        return STABILITY_ERROR_SEVERITY;
     if (context->observations->forecast.layers[node].normalised)
-        return STABILITY_INFO;
+        return is_large(&context->report->layers[node]) ? STABILITY_WARNING : STABILITY_INFO;
     return error || saturates(context, node) ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING;
 }
 
@@ -36,18 +39,8 @@ static bool add(struct rule_context *context, int node, double value, int row, c
 {
     double limit = context->thresholds[row + 1];
     bool error = row == RMS_LEAST ? value < limit : value > limit;
-    struct stability_evidence evidence[] = {{name, value},
-                                            {"threshold", context->thresholds[error ? row + 1 : row]}};
-    struct finding finding = {
-        .severity = severity_of(context, node, error),
-        .nodes = &node,
-        .node_count = 1,
-        .message = message,
-        .cause = cause,
-        .evidence = evidence,
-        .evidence_count = 2,
-    };
-    return rule_add(context, &finding);
+    struct measured measured = {name, value, context->thresholds[error ? row + 1 : row]};
+    return rule_add_measured(context, node, severity_of(context, node, error), &measured, message, cause);
 }
 
 /* Whether a value is rows of a table, past layers without weights. */
@@ -90,9 +83,58 @@ static bool check_value(struct rule_context *context, int node, int value)
     return check_rms(context, node, value);
 }
 
+/* ---- data without differences ---- */
+
+static bool is_zero(const struct rule_context *context)
+{
+    for (int i = 0; i < context->graph->model_input_count; i++)
+        if (context->observations->probes.input_squares[i] != 0) /* NaN: indices */
+            return false;
+    return true;
+}
+
+/* The first layer that reads an input of the model, or -1. */
+static int first_reader(const struct graph *graph)
+{
+    for (int i = 0; i < graph->node_count; i++)
+        for (int k = 0; k < graph->nodes[i].input_count; k++)
+            if (graph->nodes[i].inputs[k] < graph->model_input_count)
+                return i;
+    return -1;
+}
+
+/* The same for every sample: zeros are an error of whoever made them, others may be meant. Of few samples it
+ * is chance. */
+static bool check_differences(struct rule_context *context)
+{
+    enum { LEAST_SAMPLES = 8 };
+    int node = first_reader(context->graph);
+    long long samples = context->graph->batch_size;
+    if (!context->observations->probes.samples_are_equal || samples < LEAST_SAMPLES)
+        return true;
+    bool zero = is_zero(context);
+    struct stability_evidence evidence[] = {{"batch_size", (double)samples}};
+    struct finding finding = {
+        .severity = zero ? STABILITY_WARNING : STABILITY_INFO,
+        .nodes = &node,
+        .node_count = node >= 0,
+        .message = rule_text(
+            context, zero ? "the data is 0 in all %lld samples" : "all %lld samples are equal", samples),
+        .cause = zero
+                     ? "weights that read zeros get no gradient, and nothing can be learned: look at how the "
+                       "data is loaded and scaled"
+                     : "nothing can be learned from samples that do not differ, and this batch says no more "
+                       "than one of them: look at how the data is loaded",
+        .evidence = evidence,
+        .evidence_count = 1,
+    };
+    return rule_add(context, &finding);
+}
+
 static bool check(struct rule_context *context)
 {
     const struct graph *graph = context->graph;
+    size_t before = context->findings->count;
     bool *seen = arena_array(context->arena, (size_t)graph->value_count, sizeof(*seen));
     if (!seen)
         return stability_fail(context->error, STABILITY_ERROR_OUT_OF_MEMORY, NULL, "no memory for findings");
@@ -105,7 +147,7 @@ static bool check(struct rule_context *context)
         if (!check_value(context, i, value))
             return false;
     }
-    return true;
+    return context->findings->count > before || check_differences(context);
 }
 
 RULE_OPS(input_scale) = {
@@ -117,10 +159,13 @@ RULE_OPS(input_scale) = {
              "channel of an image) whose root mean square is more than feature_ratio times the median "
              "feature's (warning), or above rms_error or feature_ratio_error (error), or a root mean square "
              "that is not 0 but below rms_least (warning) or rms_least_error (error); an error too where it "
-             "saturates that layer's activation, info where a normalisation follows that layer",
+             "saturates that layer's activation, info where a normalisation follows that layer, unless its "
+             "numbers are a finding of exploding-activation; also at least 8 samples all of which are 0 "
+             "(warning), or equal to each other (info)",
          .documentation =
              "Data of a large scale makes the first layer's gradients large by the same factor, data of a "
-             "tiny one makes them vanish, and features of different scales want different learning rates.",
+             "tiny one makes them vanish, and features of different scales want different learning rates; "
+             "from samples that do not differ nothing can be learned.",
          .source = "LeCun, Bottou, Orr, Muller 1998, Efficient BackProp, section 4.3",
          .thresholds = thresholds},
     .least = 1u << RMS_LEAST | 1u << RMS_LEAST_ERROR,

@@ -205,6 +205,31 @@ static bool out_of_reach(struct rule_context *context, int node, struct mismatch
     return false;
 }
 
+/* Classes of at least two, or numbers, that are the same for every sample of not too few. Losses of pairs and
+ * of yes or no are often given one side alone. */
+static bool constant_target(struct rule_context *context, struct mismatch *mismatch)
+{
+    enum { LEAST_SAMPLES = 16 };
+    const struct graph *graph = context->graph;
+    const struct loss_probe *probe = &context->observations->probes.loss;
+    const struct stability_shape *scores = &graph->values[graph->loss_inputs[0]].shape;
+    bool classes = graph->target_is_integer && scores->rank >= 2 && scores->sizes[1] >= 2 &&
+                   (is_loss(context, "CrossEntropyLoss") || is_loss(context, "NLLLoss"));
+    if (!probe->target_is_constant || graph->batch_size < LEAST_SAMPLES ||
+        graph->target_count < LEAST_SAMPLES || !(classes || is_regression(context)))
+        return false;
+    *mismatch = (struct mismatch){
+        STABILITY_INFO,
+        rule_text(context,
+                  classes ? "all %lld labels are class %.0f" : "all %lld elements of the target are %.3g",
+                  (long long)graph->target_count, probe->first_target),
+        "a constant answer fits this batch, and nothing else is learned from it: look at how targets are "
+        "loaded, and at the order of the samples",
+        {{"target", probe->first_target}},
+        1};
+    return true;
+}
+
 /* ---- the rule ---- */
 
 static bool add(struct rule_context *context, int node, const struct mismatch *mismatch)
@@ -232,23 +257,25 @@ static bool check(struct rule_context *context)
     if (has_target &&
         (impossible_target(context, &mismatch) || (node >= 0 && out_of_reach(context, node, &mismatch))))
         return add(context, node, &mismatch);
-    return true;
+    return !constant_target(context, &mismatch) || add(context, node, &mismatch);
 }
 
 RULE_OPS(loss_mismatch) = {
-    .type = {.name = "loss-mismatch",
-             .severity = STABILITY_ERROR_SEVERITY,
-             .criterion =
-                 "the loss applies the last activation once more (Softmax before CrossEntropyLoss, Sigmoid "
-                 "before BCEWithLogitsLoss: warning), or reads a ReLU as scores (info); NLLLoss or "
-                 "KLDivLoss of what is no log-probability, by log_sum_exp, BCELoss of what is no "
-                 "probability, or a target outside the loss's domain: error; a target whose mean the last "
-                 "activation cannot reach: warning, single elements of it: info",
-             .documentation =
-                 "A loss that is given something else than it expects still gives a number, and the model "
-                 "learns slowly, or diverges.",
-             .source = "torch.nn documentation of each loss; Goodfellow, Bengio, Courville 2016, Deep "
-                       "Learning, section 6.2.2",
-             .thresholds = thresholds},
+    .type =
+        {.name = "loss-mismatch",
+         .severity = STABILITY_ERROR_SEVERITY,
+         .criterion =
+             "the loss applies the last activation once more (Softmax before CrossEntropyLoss, Sigmoid "
+             "before BCEWithLogitsLoss: warning), or reads a ReLU as scores (info); NLLLoss or "
+             "KLDivLoss of what is no log-probability, by log_sum_exp, BCELoss of what is no "
+             "probability, or a target outside the loss's domain: error; a target whose mean the last "
+             "activation cannot reach: warning, single elements of it: info; a batch of at least 16 samples "
+             "whose labels, or a regression's targets, are all the same: info",
+         .documentation =
+             "A loss that is given something else than it expects still gives a number, and the model "
+             "learns slowly, or diverges.",
+         .source = "torch.nn documentation of each loss; Goodfellow, Bengio, Courville 2016, Deep "
+                   "Learning, section 6.2.2",
+         .thresholds = thresholds},
     .check = check,
 };

@@ -167,20 +167,12 @@ static bool check_weights(struct rule_context *context)
         if (!(greatest > context->thresholds[EXCESS]) || context->graph->nodes[i].ops->indexes ||
             context->observations->forecast.layers[i].normalised || is_poisoned(layer))
             continue;
-        struct stability_evidence evidence[] = {{"excess", greatest},
-                                                {"threshold", context->thresholds[EXCESS]}};
-        struct finding finding = {
-            .severity = STABILITY_WARNING,
-            .nodes = &i,
-            .node_count = 1,
-            .message = rule_text(context,
-                                 "the variance of a weight of '%s' is %.3g times what its %.6g inputs allow",
-                                 layer->name, greatest, fans_of(&layer->parameters[0].shape).in),
-            .cause = looks_like(context, i),
-            .evidence = evidence,
-            .evidence_count = 2,
-        };
-        return rule_add(context, &finding);
+        struct measured measured = {"excess", greatest, context->thresholds[EXCESS]};
+        return rule_add_measured(
+            context, i, STABILITY_WARNING, &measured,
+            rule_text(context, "the variance of a weight of '%s' is %.3g times what its %.6g inputs allow",
+                      layer->name, greatest, fans_of(&layer->parameters[0].shape).in),
+            looks_like(context, i));
     }
     return true;
 }

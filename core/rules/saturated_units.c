@@ -37,28 +37,18 @@ static bool check_softmax(struct rule_context *context)
         if (!(concentration > context->thresholds[CONCENTRATION]) ||
             !inside[context->graph->nodes[i].first_output])
             continue;
-        int node = (int)i;
-        struct stability_evidence evidence[] = {{"concentration", concentration},
-                                                {"threshold", context->thresholds[CONCENTRATION]}};
-        struct finding finding = {
-            .severity = STABILITY_WARNING,
-            .nodes = &node,
-            .node_count = 1,
-            .message = rule_text(
-                context,
-                "'%s' (%s) puts nearly all of each row on one element: the sum of squares is %.3g on "
-                "average, where 1 is all",
-                layer->name, layer->type, concentration),
-            .cause =
-                rule_text(context,
-                          "the scores that '%s' reads differ too much, so that almost no gradient passes: "
-                          "divide the scores of an attention by the square root of the size of its heads, or "
-                          "make the weights before them smaller",
-                          layer->name),
-            .evidence = evidence,
-            .evidence_count = 2,
-        };
-        complete = rule_add(context, &finding);
+        struct measured measured = {"concentration", concentration, context->thresholds[CONCENTRATION]};
+        complete = rule_add_measured(
+            context, (int)i, STABILITY_WARNING, &measured,
+            rule_text(context,
+                      "'%s' (%s) puts nearly all of each row on one element: the sum of squares is %.3g on "
+                      "average, where 1 is all",
+                      layer->name, layer->type, concentration),
+            rule_text(context,
+                      "the scores that '%s' reads differ too much, so that almost no gradient passes: "
+                      "divide the scores of an attention by the square root of the size of its heads, or "
+                      "make the weights before them smaller",
+                      layer->name));
     }
     return complete;
 }

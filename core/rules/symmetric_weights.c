@@ -40,25 +40,17 @@ static bool add(struct rule_context *context, int node, const struct twins *twin
     bool alike = twins->fraction > context->thresholds[FRACTION];
     double alikeness = twins->constant ? fmax(twins->fraction, twins->equal) : twins->fraction;
     bool error = alikeness > context->thresholds[FRACTION_ERROR];
-    double fraction = alike ? twins->fraction : twins->equal;
-    struct stability_evidence evidence[] = {
-        {"twin_fraction", fraction}, {"threshold", context->thresholds[error ? FRACTION_ERROR : FRACTION]}};
-    struct finding finding = {
-        .severity = error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
-        .nodes = &node,
-        .node_count = 1,
-        .message = rule_text(context, "%.3g %% of the units of '%s' have the same weights as another one%s",
-                             100 * fraction, name,
-                             alike ? ", and the same gradients" : "; only their biases tell them apart"),
-        .cause = rule_text(
-            context,
-            "'%s' was initialised to a constant, or from copies: units that start equal and get equal "
-            "gradients stay equal, and count as one; draw the weights at random",
-            name),
-        .evidence = evidence,
-        .evidence_count = 2,
-    };
-    return rule_add(context, &finding);
+    struct measured measured = {"twin_fraction", alike ? twins->fraction : twins->equal,
+                                context->thresholds[error ? FRACTION_ERROR : FRACTION]};
+    return rule_add_measured(
+        context, node, error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING, &measured,
+        rule_text(context, "%.3g %% of the units of '%s' have the same weights as another one%s",
+                  100 * measured.value, name,
+                  alike ? ", and the same gradients" : "; only their biases tell them apart"),
+        rule_text(context,
+                  "'%s' was initialised to a constant, or from copies: units that start equal and get equal "
+                  "gradients stay equal, and count as one; draw the weights at random",
+                  name));
 }
 
 static bool check(struct rule_context *context)

@@ -39,6 +39,13 @@ static double slope_of(const struct rule_context *context, int node)
     return rectifier ? sqrt(0.5) : 1 - output->all.rms * output->all.rms;
 }
 
+static int64_t count_steps(const struct rule_context *context, int node)
+{
+    const struct graph_node *source = &context->graph->nodes[node];
+    int dim = source->ops->time_dim(source->attributes, &context->report->layers[node].outputs[0].shape);
+    return dim < 0 ? 0 : context->report->layers[node].outputs[0].shape.sizes[dim];
+}
+
 struct through_time through_time_of(const struct rule_context *context, int node)
 {
     const struct graph_node *source = &context->graph->nodes[node];
@@ -46,10 +53,46 @@ struct through_time through_time_of(const struct rule_context *context, int node
     struct through_time result = {.applies = false};
     if (strcmp(source->ops->type.type, "RNN") != 0 || !output->value || !reads_the_end(output))
         return result;
-    int dim = source->ops->time_dim(source->attributes, &output->shape);
-    result.steps = dim < 0 ? 0 : output->shape.sizes[dim];
+    result.steps = count_steps(context, node);
     result.per_step = recurrent_gain(&context->report->layers[node]) * slope_of(context, node);
     result.factor = pow(result.per_step, (double)(result.steps - 1));
     result.applies = result.steps > 1 && isfinite(result.factor);
+    return result;
+}
+
+/* Of one direction. */
+static int64_t count_units(const struct stability_layer_report *layer)
+{
+    for (size_t k = 0; k < layer->parameter_count; k++)
+        if (strncmp(layer->parameters[k].name, "weight_hh", 9) == 0)
+            return layer->parameters[k].shape.sizes[1];
+    return 0;
+}
+
+/* From the last step but one, to which the next one alone gives a gradient, to where that is next to
+ * nothing. */
+static double mean_factor(const struct stability_output_report *output)
+{
+    const double least = 1e-30; /* above what float32 holds with all digits */
+    int64_t last = output->step_count - 2, first = last;
+    while (first > 0 && output->steps[first - 1] > least)
+        first--;
+    return pow(output->steps[first] / output->steps[last], 1 / (double)(last - first));
+}
+
+struct through_time through_gates_of(const struct rule_context *context, int node)
+{
+    enum { LEAST_STEPS = 16, LEAST_UNITS = 8 };
+    const struct graph_node *source = &context->graph->nodes[node];
+    const struct stability_output_report *output = &context->report->layers[node].outputs[0];
+    struct through_time result = {.applies = false};
+    if (!source->ops->time_dim || strcmp(source->ops->type.type, "RNN") == 0 ||
+        output->step_count < LEAST_STEPS || count_units(&context->report->layers[node]) < LEAST_UNITS ||
+        !reads_the_end(output))
+        return result;
+    result.steps = count_steps(context, node);
+    result.per_step = mean_factor(output);
+    result.factor = pow(result.per_step, (double)(result.steps - 1));
+    result.applies = isfinite(result.per_step);
     return result;
 }

@@ -1,4 +1,4 @@
-/* Gradients through the time steps of a vanilla RNN. */
+/* Gradients through the time steps of recurrent layers. */
 #ifndef RULES_THROUGH_TIME_H
 #define RULES_THROUGH_TIME_H
 
@@ -13,5 +13,10 @@ struct through_time {
     double factor; /* per_step to the power of steps - 1 */
 };
 struct through_time through_time_of(const struct rule_context *context, int node);
+
+/* The same of an LSTM or a GRU, measured: per_step is the geometric mean of the factors between steps, as far
+ * back as the gradient is no rounding. It does not apply to fewer than 16 steps or 8 units, where chance
+ * decides. */
+struct through_time through_gates_of(const struct rule_context *context, int node);
 
 #endif

@@ -12,21 +12,9 @@ static inline bool add_units(struct rule_context *context, size_t index, const c
                              const char *message, const char *cause)
 {
     bool error = fraction > context->thresholds[FRACTION_ERROR];
-    struct stability_evidence evidence[] = {
-        {name, fraction},
-        {"threshold", context->thresholds[error ? FRACTION_ERROR : FRACTION]},
-    };
-    int node = (int)index;
-    struct finding finding = {
-        .severity = error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
-        .nodes = &node,
-        .node_count = 1,
-        .message = message,
-        .cause = cause,
-        .evidence = evidence,
-        .evidence_count = 2,
-    };
-    return rule_add(context, &finding);
+    struct measured measured = {name, fraction, context->thresholds[error ? FRACTION_ERROR : FRACTION]};
+    return rule_add_measured(context, (int)index, error ? STABILITY_ERROR_SEVERITY : STABILITY_WARNING,
+                             &measured, message, cause);
 }
 
 #endif

@@ -3,14 +3,18 @@
 #include "core/rules/through_time.h"
 
 #include <math.h>
+#include <string.h>
 
-enum { GRADIENT_NORM, FALL, THROUGH_TIME };
+enum { GRADIENT_NORM, FALL, THROUGH_TIME, GATES };
 static const struct stability_threshold thresholds[] = {
     [GRADIENT_NORM] = {"gradient_norm", 1e-6, "the smallest L2 norm of a gradient that is not a finding"},
     [FALL] = {"fall", 0.1, "its least ratio to the norm at the loss that is only information"},
     [THROUGH_TIME] =
         {"through_time", 1e-10,
          "the least predicted factor from the last to the first step of an RNN that is not a finding"},
+    [GATES] = {"gates", 0.35,
+               "the least factor of one step of an LSTM or a GRU that is not a finding: half-open gates pass "
+               "about a half"},
     {0},
 };
 
@@ -38,6 +42,13 @@ static const char *cause_of(struct rule_context *context, int first, double leas
             "no gradient at all reaches '%s': every path from it to the loss has a derivative of 0 for "
             "this batch (dead units, a zero weight, or underflow)",
             layer->name);
+    int norm = shrinking_norm_behind(context, first);
+    if (norm >= 0)
+        return rule_text(
+            context,
+            "'%s' divides the gradient by the size of the numbers that it normalises, which are large: see "
+            "exploding-activation",
+            context->report->layers[norm].name);
     double steps = (double)(context->report->layer_count - 1) - first;
     double factor = steps > 0 ? pow(least / at_loss, 1 / steps) : 1;
     return rule_text(
@@ -81,36 +92,69 @@ static bool add(struct rule_context *context, const int *nodes, size_t count, do
 
 /* What happens between the steps of a layer is not seen in its gradients, to which the last steps give
  * enough. */
-static bool add_through_time(struct rule_context *context, int node, const struct through_time *time)
+static bool add_between_steps(struct rule_context *context, int node,
+                              const struct stability_evidence evidence[4], const char *message,
+                              const char *cause)
 {
-    struct stability_evidence evidence[] = {{"factor", time->factor},
-                                            {"threshold", context->thresholds[THROUGH_TIME]},
-                                            {"factor_per_step", time->per_step},
-                                            {"steps", (double)time->steps}};
     struct finding finding = {
         .severity = STABILITY_WARNING,
         .nodes = &node,
         .node_count = 1,
-        .message = rule_text(
+        .message = message,
+        .cause = cause,
+        .evidence = evidence,
+        .evidence_count = 4,
+    };
+    return rule_add(context, &finding);
+}
+
+static bool add_through_time(struct rule_context *context, int node, const struct through_time *time)
+{
+    const struct stability_evidence evidence[4] = {{"factor", time->factor},
+                                                   {"threshold", context->thresholds[THROUGH_TIME]},
+                                                   {"factor_per_step", time->per_step},
+                                                   {"steps", (double)time->steps}};
+    return add_between_steps(
+        context, node, evidence,
+        rule_text(
             context,
             "from the last to the first of the %lld steps of '%s' the gradient falls by a factor of %.3g",
             (long long)time->steps, context->report->layers[node].name, time->factor),
-        .cause = rule_text(context,
-                           "each step multiplies it by about %.3g: what the first steps read is not learned; "
-                           "use an LSTM or a GRU, an orthogonal weight_hh, or shorter sequences",
-                           time->per_step),
-        .evidence = evidence,
-        .evidence_count = sizeof(evidence) / sizeof(evidence[0]),
-    };
-    return rule_add(context, &finding);
+        rule_text(context,
+                  "each step multiplies it by about %.3g: what the first steps read is not learned; "
+                  "use an LSTM or a GRU, an orthogonal weight_hh, or shorter sequences",
+                  time->per_step));
+}
+
+static bool add_through_gates(struct rule_context *context, int node, const struct through_time *time)
+{
+    const struct stability_evidence evidence[4] = {{"factor_per_step", time->per_step},
+                                                   {"threshold", context->thresholds[GATES]},
+                                                   {"factor", time->factor},
+                                                   {"steps", (double)time->steps}};
+    bool gru = strcmp(context->report->layers[node].type, "GRU") == 0;
+    return add_between_steps(
+        context, node, evidence,
+        rule_text(
+            context,
+            "each of the %lld steps of '%s' passes %.2g of the gradient: %.3g from the last to the first",
+            (long long)time->steps, context->report->layers[node].name, time->per_step, time->factor),
+        rule_text(context,
+                  "the %s gate is mostly closed, so that the state is forgotten within a few steps and what "
+                  "the first ones read is not learned; half open it passes about a half: start its biases, "
+                  "the second %s of bias_ih and bias_hh, at a sum of 0 or 1",
+                  gru ? "update" : "forget", gru ? "third" : "quarter"));
 }
 
 static bool check_through_time(struct rule_context *context)
 {
     for (int i = 0; i < context->graph->node_count; i++) {
-        struct through_time time = through_time_of(context, i);
+        struct through_time time = through_time_of(context, i), gates = through_gates_of(context, i);
         if (time.applies && time.factor < context->thresholds[THROUGH_TIME] &&
             !add_through_time(context, i, &time))
+            return false;
+        if (gates.applies && gates.per_step < context->thresholds[GATES] &&
+            !add_through_gates(context, i, &gates))
             return false;
     }
     return true;
@@ -149,15 +193,18 @@ RULE_OPS(vanishing_gradient) = {
              "dead units that have a finding of their own stop it; not counted are gradients that are "
              "exactly 0 by construction: behind weights that are all 0, and of weights whose input or "
              "output is invariant; also an RNN of whose steps the loss reads the last alone, where the "
-             "predicted factor through all steps is below through_time (warning)",
+             "predicted factor through all steps is below through_time, and an LSTM or a GRU of at least 16 "
+             "steps "
+             "and 8 units, read so, whose measured factor of one step is below gates (warning)",
          .documentation =
              "Layers that get almost no gradient do not learn: a product of factors below 1 over "
              "depth, saturated or dead units, or underflow.",
          .source =
              "Bengio, Simard, Frasconi 1994, Learning long-term dependencies with gradient descent is "
              "difficult; Glorot, Bengio 2010, Understanding the difficulty of training deep feedforward "
-             "neural networks",
+             "neural networks; Gers, Schmidhuber, Cummins 2000, Learning to forget; Jozefowicz, Zaremba, "
+             "Sutskever 2015, An empirical exploration of recurrent network architectures",
          .thresholds = thresholds},
-    .least = 1u << GRADIENT_NORM | 1u << THROUGH_TIME,
+    .least = 1u << GRADIENT_NORM | 1u << THROUGH_TIME | 1u << GATES,
     .check = check,
 };

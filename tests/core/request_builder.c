@@ -258,6 +258,21 @@ const struct stability_finding *report_finding(const struct stability_report *re
     return NULL;
 }
 
+int report_severity(const struct stability_report *report, const char *rule)
+{
+    const struct stability_finding *finding = report_finding(report, rule);
+    return finding ? (int)finding->severity : -1;
+}
+
+int builder_severity(struct builder *b, const char *rule)
+{
+    struct stability_report *report = builder_diagnose(b);
+    int severity = report_severity(report, rule);
+    stability_report_free(report);
+    builder_free(b);
+    return severity;
+}
+
 double finding_evidence(const struct stability_finding *finding, const char *name)
 {
     for (size_t i = 0; i < finding->evidence_count; i++)

@@ -92,6 +92,10 @@ const struct stability_parameter_report *report_parameter(const struct stability
                                                           const char *layer, const char *name);
 /* NULL where there is none. */
 const struct stability_finding *report_finding(const struct stability_report *report, const char *rule);
+/* The severity of a rule's finding; -1: there is none. */
+int report_severity(const struct stability_report *report, const char *rule);
+/* The same of the request's report; frees the builder. */
+int builder_severity(struct builder *b, const char *rule);
 double finding_evidence(const struct stability_finding *finding, const char *name);
 
 /* Of an analysis's result; the test fails where there is none. */

@@ -1,4 +1,4 @@
-/* Rules on losses, weights and data: what they name, and what is none of their business. */
+/* Rules on losses and weights: what they name, and what is none of their business. */
 #include "support.h"
 
 #include "request_builder.h"
@@ -7,12 +7,6 @@
 #include <string.h>
 
 enum { NONE = -1 };
-
-static int severity_of(const struct stability_report *report, const char *rule)
-{
-    const struct stability_finding *finding = report_finding(report, rule);
-    return finding ? (int)finding->severity : NONE;
-}
 
 /* ---- losses ----------------------------------------------------------------------------------------- */
 
@@ -73,13 +67,10 @@ static void a_loss_wants_what_it_is_made_for(void **state)
             builder_integer(&b, "dim", 1);
         builder_layer(&b, "moved", "Identity", NULL);
         builder_loss(&b, losses[i].loss, NULL);
-        struct stability_report *report = builder_diagnose(&b);
-        if (severity_of(report, "loss-mismatch") != losses[i].severity)
+        int severity = builder_severity(&b, "loss-mismatch");
+        if (severity != losses[i].severity)
             fail_msg("%s before %s, target %g: severity %d where %d was expected", losses[i].layer,
-                     losses[i].loss, losses[i].target, severity_of(report, "loss-mismatch"),
-                     losses[i].severity);
-        stability_report_free(report);
-        builder_free(&b);
+                     losses[i].loss, losses[i].target, severity, losses[i].severity);
     }
 }
 
@@ -92,10 +83,7 @@ static void some_targets_out_of_reach_are_information(void **state)
     builder_data(&b, "target", SHAPE(1, 4), (double[]){0, 0, 0, 3});
     builder_layer(&b, "act", "Tanh", NULL);
     builder_loss(&b, "MSELoss", NULL);
-    struct stability_report *report = builder_diagnose(&b);
-    assert_int_equal(severity_of(report, "loss-mismatch"), STABILITY_INFO);
-    stability_report_free(report);
-    builder_free(&b);
+    assert_int_equal(builder_severity(&b, "loss-mismatch"), STABILITY_INFO);
 }
 
 /* ---- zero by construction --------------------------------------------------------------------------- */
@@ -147,7 +135,7 @@ static double gradient_behind_gate(double gate, bool learned, int *severity)
     builder_loss(&b, "MSELoss", NULL);
     struct stability_report *report = builder_diagnose(&b);
     double norm = report_layer(report, "fc1")->outputs[0].gradient->all.norm;
-    *severity = severity_of(report, "vanishing-gradient");
+    *severity = report_severity(report, "vanishing-gradient");
     stability_report_free(report);
     builder_free(&b);
     return norm;
@@ -186,6 +174,48 @@ static void a_sequence_of_one_step_teaches_no_recurrence(void **state)
     builder_free(&b);
 }
 
+/* ---- gates ------------------------------------------------------------------------------------------ */
+
+/* Of a layer whose last step is read, drawn as PyTorch draws it but for the bias of its second gate. */
+static int severity_of_gates(const char *type, int64_t steps, int64_t units, double bias)
+{
+    enum { MOST = 4 * 16 };
+    static double biases[MOST];
+    struct builder b = {0};
+    int64_t gates = (strcmp(type, "GRU") == 0 ? 3 : 4) * units;
+    for (int64_t i = 0; i < gates; i++)
+        biases[i] = i / units == 1 ? bias : 0.1;
+    builder_drawn(&b, "input", SHAPE(4, steps, 3));
+    builder_drawn(&b, "target", SHAPE(4, units));
+    builder_layer(&b, "gated", type, NULL);
+    builder_integer(&b, "input_size", 3);
+    builder_integer(&b, "hidden_size", units);
+    builder_boolean(&b, "batch_first", true);
+    builder_weight(&b, "gated.bias_ih_l0", SHAPE(gates), biases);
+    builder_layer(&b, "last", "Select", NULL);
+    builder_integer(&b, "dim", 1);
+    builder_integer(&b, "index", -1);
+    builder_loss(&b, "MSELoss", NULL);
+    return builder_severity(&b, "vanishing-gradient");
+}
+
+/* By PyTorch's default a step passes 0.5 to 0.7, however many there are: nobody is accused of that. */
+static void gates_that_forget_are_a_finding(void **state)
+{
+    (void)state;
+    static const char *const types[] = {"LSTM", "GRU"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(severity_of_gates(types[i], 64, 16, -5), STABILITY_WARNING);
+        assert_int_equal(severity_of_gates(types[i], 200, 16, -5), STABILITY_WARNING);
+        assert_int_equal(severity_of_gates(types[i], 16, 8, -5), STABILITY_WARNING);
+        assert_int_equal(severity_of_gates(types[i], 15, 8, -5), NONE);
+        assert_int_equal(severity_of_gates(types[i], 16, 7, -5), NONE);
+        assert_int_equal(severity_of_gates(types[i], 64, 16, 0.1), NONE);
+        assert_int_equal(severity_of_gates(types[i], 200, 16, 0.1), NONE);
+        assert_int_equal(severity_of_gates(types[i], 64, 16, 1), NONE);
+    }
+}
+
 /* ---- consequences ----------------------------------------------------------------------------------- */
 
 /* All units dead: vanishing is folded under them. */
@@ -207,12 +237,41 @@ static void dead_units_are_the_cause_of_what_vanishes_before_them(void **state)
     builder_real(&b, "shift", 1);
     builder_loss(&b, "MSELoss", NULL);
     struct stability_report *report = builder_diagnose(&b);
-    assert_int_equal(severity_of(report, "dead-units"), STABILITY_ERROR_SEVERITY);
-    assert_int_equal(severity_of(report, "vanishing-gradient"), STABILITY_INFO);
+    assert_int_equal(report_severity(report, "dead-units"), STABILITY_ERROR_SEVERITY);
+    assert_int_equal(report_severity(report, "vanishing-gradient"), STABILITY_INFO);
     assert_non_null(strstr(report_finding(report, "vanishing-gradient")->cause, "'act'"));
     assert_string_equal(report->findings[0].rule, "dead-units");
     stability_report_free(report);
     builder_free(&b);
+}
+
+/* A LayerNorm divides by the size of what it reads, and the gradient too: whoever made that large comes
+ * first. */
+static void what_a_normalisation_shrinks_comes_second(void **state)
+{
+    (void)state;
+    for (int data = 0; data < 2; data++) {
+        double size = data ? 1 : 1e5, x = data ? 1e7 : 1;
+        struct builder b = {0};
+        builder_data(&b, "input", SHAPE(2, 2), (double[]){x, -x, 0.5 * x, 2 * x});
+        builder_data(&b, "target", SHAPE(2, 2), (double[]){0, 1, 2, -1});
+        builder_linear(&b, "fc1", NULL, 2, 3);
+        builder_weight(&b, "fc1.weight", SHAPE(3, 2),
+                       (double[]){size, -size, 0.5 * size, 0.75 * size, -size, -0.25 * size});
+        builder_layer(&b, "norm", "LayerNorm", NULL);
+        builder_integer(&b, "normalized_shape", 3);
+        builder_linear(&b, "fc2", NULL, 3, 2);
+        builder_weight(&b, "fc2.weight", SHAPE(2, 3), (double[]){0.01, -0.02, 0.03, 0.02, 0.01, -0.03});
+        builder_loss(&b, "MSELoss", NULL);
+        builder_options(&b)->precision = STABILITY_PRECISION_FLOAT64;
+        struct stability_report *report = builder_diagnose(&b);
+        assert_string_equal(report->findings[0].rule, data ? "input-scale" : "exploding-activation");
+        assert_int_equal(report->findings[0].severity, STABILITY_ERROR_SEVERITY);
+        assert_int_equal(report_severity(report, "vanishing-gradient"), STABILITY_ERROR_SEVERITY);
+        assert_non_null(strstr(report_finding(report, "vanishing-gradient")->cause, "'norm' divides"));
+        stability_report_free(report);
+        builder_free(&b);
+    }
 }
 
 /* exp(800) overflows: what lies behind it is told of by non-finite alone. */
@@ -234,97 +293,6 @@ static void what_is_not_finite_is_told_of_once(void **state)
     builder_free(&b);
 }
 
-/* ---- data ------------------------------------------------------------------------------------------- */
-
-static int input_scale_behind(const char *norm, double scale)
-{
-    double x[8];
-    for (int i = 0; i < 8; i++)
-        x[i] = scale * (i % 3 - 1);
-    struct builder b = {0};
-    builder_data(&b, "input", SHAPE(4, 2), x);
-    builder_data(&b, "target", SHAPE(4, 2), (double[]){1, 2, 3, 4, 5, 6, 7, 8});
-    builder_layer(&b, "moved", "Flatten", NULL);
-    builder_linear(&b, "fc", NULL, 2, 2);
-    if (norm) {
-        builder_layer(&b, "norm", norm, NULL);
-        builder_integer(&b, "num_features", 2);
-    }
-    builder_loss(&b, "MSELoss", NULL);
-    struct stability_report *report = builder_diagnose(&b);
-    int severity = severity_of(report, "input-scale");
-    stability_report_free(report);
-    builder_free(&b);
-    return severity;
-}
-
-static void a_normalisation_takes_the_scale_of_data_away(void **state)
-{
-    (void)state;
-    assert_int_equal(input_scale_behind(NULL, 1), NONE);
-    assert_int_equal(input_scale_behind(NULL, 255), STABILITY_WARNING);
-    assert_int_equal(input_scale_behind(NULL, 1e5), STABILITY_ERROR_SEVERITY);
-    assert_int_equal(input_scale_behind("BatchNorm1d", 255), STABILITY_INFO);
-}
-
-/* The scale is the cause, the saturation that it brings about comes second. */
-static void data_that_saturates_the_first_activation_comes_first(void **state)
-{
-    (void)state;
-    struct builder b = {0};
-    builder_data(&b, "input", SHAPE(4, 1), (double[]){100, -90, 80, 95});
-    builder_data(&b, "target", SHAPE(4, 1), (double[]){0.5, 0, -0.5, 0.1});
-    builder_linear(&b, "fc", NULL, 1, 1);
-    builder_weight(&b, "fc.weight", SHAPE(1, 1), (double[]){0.5});
-    builder_layer(&b, "act", "Tanh", NULL);
-    builder_loss(&b, "MSELoss", NULL);
-    struct stability_report *report = builder_diagnose(&b);
-    assert_int_equal(severity_of(report, "saturated-units"), STABILITY_ERROR_SEVERITY);
-    assert_string_equal(report->findings[0].rule, "input-scale");
-    stability_report_free(report);
-    builder_free(&b);
-}
-
-/* The rows of a table are what the first layer reads. */
-static void an_embedding_may_be_too_large(void **state)
-{
-    (void)state;
-    for (int large = 0; large < 2; large++) {
-        struct builder b = {0};
-        double size = large ? 100 : 1;
-        builder_integers(&b, "input", SHAPE(2, 1), (int64_t[]){0, 1});
-        builder_data(&b, "target", SHAPE(2, 1), (double[]){1, 2});
-        builder_layer(&b, "table", "Embedding", NULL);
-        builder_integer(&b, "num_embeddings", 2);
-        builder_integer(&b, "embedding_dim", 2);
-        builder_weight(&b, "table.weight", SHAPE(2, 2), (double[]){size, -size, size, size});
-        builder_layer(&b, "moved", "Flatten", NULL);
-        builder_linear(&b, "fc", NULL, 2, 1);
-        builder_loss(&b, "MSELoss", NULL);
-        struct stability_report *report = builder_diagnose(&b);
-        assert_int_equal(severity_of(report, "input-scale"), large ? STABILITY_WARNING : NONE);
-        stability_report_free(report);
-        builder_free(&b);
-    }
-}
-
-/* A layer with weights before it: the scale is the model's own. */
-static void only_data_has_an_input_scale(void **state)
-{
-    (void)state;
-    struct builder b = {0};
-    builder_data(&b, "input", SHAPE(4, 1), (double[]){255, 100, 3, 80});
-    builder_data(&b, "target", SHAPE(4, 1), (double[]){1, 2, 3, 4});
-    builder_layer(&b, "norm", "BatchNorm1d", NULL);
-    builder_integer(&b, "num_features", 1);
-    builder_linear(&b, "fc", NULL, 1, 1);
-    builder_loss(&b, "MSELoss", NULL);
-    struct stability_report *report = builder_diagnose(&b);
-    assert_null(report_finding(report, "input-scale"));
-    stability_report_free(report);
-    builder_free(&b);
-}
-
 /* ---- rates ------------------------------------------------------------------------------------------ */
 
 static void only_a_rate_that_was_given_is_judged(void **state)
@@ -340,8 +308,8 @@ static void only_a_rate_that_was_given_is_judged(void **state)
         builder_weight(&b, "fc.weight", SHAPE(1, 1), (double[]){1});
         builder_loss(&b, "L1Loss", NULL);
         struct stability_report *report = builder_diagnose(&b);
-        assert_int_equal(severity_of(report, "learning-rate"), given ? STABILITY_WARNING : NONE);
-        assert_int_equal(severity_of(report, "update-ratio"), given ? STABILITY_WARNING : STABILITY_INFO);
+        assert_int_equal(report_severity(report, "learning-rate"), given ? STABILITY_WARNING : NONE);
+        assert_int_equal(report_severity(report, "update-ratio"), given ? STABILITY_WARNING : STABILITY_INFO);
         if (given)
             assert_close(finding_evidence(report_finding(report, "learning-rate"), "suggested_learning_rate"),
                          1e-3, 1e-6);
@@ -358,12 +326,10 @@ int main(void)
         cmocka_unit_test(a_residual_branch_that_starts_at_0_is_no_finding),
         cmocka_unit_test(a_gate_that_learns_may_start_closed),
         cmocka_unit_test(a_sequence_of_one_step_teaches_no_recurrence),
+        cmocka_unit_test(gates_that_forget_are_a_finding),
         cmocka_unit_test(dead_units_are_the_cause_of_what_vanishes_before_them),
+        cmocka_unit_test(what_a_normalisation_shrinks_comes_second),
         cmocka_unit_test(what_is_not_finite_is_told_of_once),
-        cmocka_unit_test(a_normalisation_takes_the_scale_of_data_away),
-        cmocka_unit_test(data_that_saturates_the_first_activation_comes_first),
-        cmocka_unit_test(an_embedding_may_be_too_large),
-        cmocka_unit_test(only_data_has_an_input_scale),
         cmocka_unit_test(only_a_rate_that_was_given_is_judged),
     };
     return cmocka_run_group_tests_name("causes", tests, NULL, NULL);

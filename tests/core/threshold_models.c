@@ -173,6 +173,32 @@ void gradient_through_time_is(struct builder *b, double value)
     builder_loss(b, "L1Loss", NULL);
 }
 
+/* States are 0, and gates depend on biases alone: half open but for the forget gate f. A step passes f
+ * through the cell and 1/4 of the weight from h to the cell's input, which is 0.4. */
+void a_step_of_gates_passes(struct builder *b, double value)
+{
+    enum { STEPS = 16, UNITS = 8, GATES = 4 * UNITS };
+    static double zeros[STEPS], hidden[GATES * UNITS], bias[GATES];
+    double forget = value * (1 + slack) - 0.1;
+    for (int i = 0; i < UNITS; i++) {
+        hidden[(2 * UNITS + i) * UNITS + i] = 0.4;
+        bias[UNITS + i] = log(forget / (1 - forget));
+    }
+    builder_data(b, "input", SHAPE(1, STEPS, 1), zeros);
+    builder_data(b, "target", SHAPE(1, UNITS), (double[UNITS]){1, 1, 1, 1, 1, 1, 1, 1});
+    builder_layer(b, "lstm", "LSTM", NULL);
+    builder_integer(b, "input_size", 1);
+    builder_integer(b, "hidden_size", UNITS);
+    builder_boolean(b, "batch_first", true);
+    builder_weight(b, "lstm.weight_hh_l0", SHAPE(GATES, UNITS), hidden);
+    builder_weight(b, "lstm.bias_ih_l0", SHAPE(GATES), bias);
+    builder_weight(b, "lstm.bias_hh_l0", SHAPE(GATES), (double[GATES]){0});
+    builder_layer(b, "last", "Select", NULL);
+    builder_integer(b, "dim", 1);
+    builder_integer(b, "index", -1);
+    builder_loss(b, "L1Loss", NULL);
+}
+
 /* A weight and a gradient of 1: the rate itself. */
 void update_ratio_is(struct builder *b, double value)
 {

@@ -17,6 +17,7 @@ void spread_is(struct builder *b, double value);
 void token_spread_is(struct builder *b, double value);
 void gradient_falls_by(struct builder *b, double value);
 void gradient_through_time_is(struct builder *b, double value);
+void a_step_of_gates_passes(struct builder *b, double value);
 void update_ratio_is(struct builder *b, double value);
 void overflow_fraction_is(struct builder *b, double value);
 void underflow_fraction_is(struct builder *b, double value);
