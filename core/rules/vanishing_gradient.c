@@ -12,7 +12,7 @@ static const struct stability_threshold thresholds[] = {
     [THROUGH_TIME] =
         {"through_time", 1e-10,
          "the least predicted factor from the last to the first step of an RNN that is not a finding"},
-    [GATES] = {"gates", 0.35,
+    [GATES] = {"gates", 0.4,
                "the least factor of one step of an LSTM or a GRU that is not a finding: half-open gates pass "
                "about a half"},
     {0},

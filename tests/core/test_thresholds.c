@@ -97,7 +97,7 @@ static const struct boundary {
      STABILITY_ERROR_SEVERITY},
     {"vanishing-gradient", "through_time", 1e-10, 1e-10 * (1 - 1e-9), gradient_through_time_is, NONE,
      STABILITY_WARNING},
-    {"vanishing-gradient", "gates", 0.35, 0.35 * (1 - 1e-9), a_step_of_gates_passes, NONE, STABILITY_WARNING},
+    {"vanishing-gradient", "gates", 0.4, 0.4 * (1 - 1e-9), a_step_of_gates_passes, NONE, STABILITY_WARNING},
     {"loss-mismatch", "log_sum_exp", 0.01, 0.01 * (1 + 1e-9), log_sum_exp_is, NONE, STABILITY_ERROR_SEVERITY},
     {"input-scale", "rms", 30, 30 * (1 + 1e-12), input_rms_is, NONE, STABILITY_WARNING},
     {"input-scale", "rms_error", 1e4, 1e4 * (1 + 1e-12), input_rms_is, STABILITY_WARNING,
