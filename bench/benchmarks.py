@@ -55,7 +55,7 @@ def share(name, t, report, body, speeds):
 
 
 def against_peer(program, speeds):
-    lines = say('Medians of five runs and five runs in turn, over a kept-alive connection, everything on one processor: PyTorch and the service have a thread each, '
+    lines = say('Medians of runs in turn, five of each (of small requests fifty), over a kept-alive connection, everything on one processor: PyTorch and the service have a thread each, '
                 'and what the client takes to send is in the service\'s time. `asked` is the ratio that is aimed at.', '',
                 '| request | body | PyTorch peer | stabilityd | ratio | asked | PyTorch forward + backward | stabilityd compute | ratio |',
                 '|---|---:|---:|---:|---:|---:|---:|---:|---:|')
