@@ -1,7 +1,6 @@
 #include "server/input/document.h"
 
 #include "server/input/owner.h"
-#include "server/input/structure.h"
 
 #include <inttypes.h>
 
@@ -48,14 +47,13 @@ bool document_load_scanned(struct document *document, const char *text, size_t l
         return false;
     }
     json_error_t problem = {0}; /* jansson leaves it unset where memory fails */
-    document->structure = structure_load(structure->data, structure->length, &problem);
+    bool done = structure_load(&document->structure, structure->data, structure->length, &problem);
     buffer_free(structure);
-    return document->structure != NULL || load_failed(text, length, &problem, where, error);
+    return done || load_failed(text, length, &problem, where, error);
 }
 
 void document_free(struct document *document)
 {
     scan_free(&document->scan);
-    json_decref(document->structure);
-    document->structure = NULL;
+    structure_free(&document->structure);
 }

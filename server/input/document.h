@@ -4,12 +4,11 @@
 
 #include "server/input/position.h"
 #include "server/input/scan.h"
-
-#include <jansson.h>
+#include "server/input/structure.h"
 
 struct document {
     struct scan scan; /* without its structure, which is loaded */
-    json_t *structure;
+    struct structure structure;
 };
 
 /* Loads `text` into *document, which was zeroed but for its scan's claim. It refers to the text. False on

@@ -87,11 +87,12 @@ static void append_level(const struct level *level, char *pointer, size_t size)
         snprintf(index, sizeof index, "%lld", (long long)level->index);
         stability_pointer_append(pointer, size, index);
     } else if (level->key != NULL) {
-        json_t *key = structure_load(level->key, level->key_length, NULL);
-        if (json_is_string(key)) {
-            stability_pointer_append(pointer, size, json_string_value(key));
+        struct structure key = {0};
+        structure_load(&key, level->key, level->key_length, NULL);
+        if (json_is_string(key.root)) {
+            stability_pointer_append(pointer, size, json_string_value(key.root));
         }
-        json_decref(key);
+        structure_free(&key);
     }
 }
 

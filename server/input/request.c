@@ -127,12 +127,13 @@ static bool parse(const struct input_body *body, enum input_purpose purpose,
     request->request.options.limits = *limits;
     request->gradcheck = stability_default_gradcheck_options;
     if (body->model != NULL) {
-        return read_onnx(body, purpose, &reader, storage->document.structure, request);
+        return read_onnx(body, purpose, &reader, storage->document.structure.root, request);
     }
-    if (!read_request(&reader, storage->document.structure, purpose, request)) {
+    if (!read_request(&reader, storage->document.structure.root, purpose, request)) {
         return false;
     }
-    return body->weights == NULL || read_weights_file(body, &reader, storage->document.structure, request);
+    return body->weights == NULL ||
+           read_weights_file(body, &reader, storage->document.structure.root, request);
 }
 
 void input_initialize(void)

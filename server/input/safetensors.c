@@ -222,7 +222,7 @@ static bool read_checked(char *header, size_t header_length, const struct stabil
     struct reader reader = {
         .body = header, .scan = &document.scan, .owner = owner, .limits = limits, .error = &problem};
     bool done = document_load(&document, header, header_length, limits, &where, &problem) &&
-                read_header(&reader, document.structure, file) && check_tiling(&reader, file);
+                read_header(&reader, document.structure.root, file) && check_tiling(&reader, file);
     document_free(&document);
     return done || fail_header(&problem, error);
 }

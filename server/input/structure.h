@@ -1,15 +1,26 @@
-/* jansson, made to tell when memory fails. */
+/* jansson, made to tell when memory fails, and with memory that is given back all at once. */
 #ifndef SERVER_INPUT_STRUCTURE_H
 #define SERVER_INPUT_STRUCTURE_H
 
 #include <jansson.h>
+#include <stdbool.h>
+
+struct structure_block;
+
+/* What was loaded: read it, and keep no references. Starts zeroed. */
+struct structure {
+    json_t *root; /* NULL: nothing */
+    struct structure_block *blocks;
+};
 
 /* Seeds jansson's hash tables and takes over its allocations. Call once, before other threads start. */
 void structure_initialize(void);
 
-/* json_loadb with JSON_REJECT_DUPLICATES and JSON_DECODE_ANY. NULL also where an allocation failed that
- * jansson passes over: 2.14 then gives a text that lacks a character. `problem` may be NULL, and is unset
- * where memory fails. */
-json_t *structure_load(const char *text, size_t length, json_error_t *problem);
+/* json_loadb with JSON_REJECT_DUPLICATES and JSON_DECODE_ANY. False, with nothing loaded, also where an
+ * allocation failed that jansson passes over: 2.14 then gives a text that lacks a character. `problem` may be
+ * NULL, and is unset where memory fails. */
+bool structure_load(struct structure *structure, const char *text, size_t length, json_error_t *problem);
+
+void structure_free(struct structure *structure);
 
 #endif

@@ -21,6 +21,14 @@ static void compare(const char *body, size_t length, const struct stability_erro
     json_decref(json);
 }
 
+int LLVMFuzzerInitialize(int *count, char ***arguments)
+{
+    (void)count;
+    (void)arguments;
+    input_initialize();
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct stability_limits limits = {.layers = 100, .elements = 100000};

@@ -1,5 +1,6 @@
 /* Any bytes as a safetensors file: they are refused with an error, or the tensors tile what is behind the
  * header. */
+#include "server/input/request.h"
 #include "server/input/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -16,6 +17,14 @@ static void check_tensors(const struct stability_tensors *tensors, size_t data_l
         sum += count;
     }
     require(sum == data_length);
+}
+
+int LLVMFuzzerInitialize(int *count, char ***arguments)
+{
+    (void)count;
+    (void)arguments;
+    input_initialize();
+    return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

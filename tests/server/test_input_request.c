@@ -452,7 +452,7 @@ static void fail_each_allocation(const char *body, enum stability_code otherwise
         assert_true(error.code == otherwise || (failed && error.code == STABILITY_ERROR_OUT_OF_MEMORY));
         input_request_free(request);
         if (!failed) {
-            assert_true(count > 10);
+            assert_true(count > 5);
             break;
         }
     }

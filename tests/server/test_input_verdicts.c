@@ -162,5 +162,6 @@ int main(void)
         cmocka_unit_test(tensors),
         cmocka_unit_test(requests),
     };
+    input_initialize();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
