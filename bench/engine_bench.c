@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -107,26 +106,19 @@ static void run(const struct stability_request *request, int64_t *planned)
     stability_plan_free(plan);
 }
 
-static long peak_kilobytes(void)
+/* A number of /proc/self/status, in kilobytes: VmRSS is in memory now, VmHWM was at most. (What getrusage
+ * tells begins with what the parent had.) */
+static long status_kilobytes(const char *name)
 {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss;
-}
-
-/* What is in memory now: the second number of /proc/self/statm, in pages. */
-static long resident_kilobytes(void)
-{
-    char line[128] = "";
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file) {
-        if (!fgets(line, sizeof(line), file))
-            line[0] = '\0';
+    char line[128];
+    long kilobytes = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof(line), file))
+        if (strncmp(line, name, strlen(name)) == 0)
+            kilobytes = strtol(line + strlen(name), NULL, 10);
+    if (file)
         fclose(file);
-    }
-    char *end = line;
-    strtol(line, &end, 10);
-    return strtol(end, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
+    return kilobytes;
 }
 
 int main(int count, char **arguments)
@@ -171,7 +163,7 @@ int main(int count, char **arguments)
     products(&network);
     run(&request, &planned); /* brings the program's own pages into memory */
     malloc_trim(0);
-    long before = resident_kilobytes();
+    long before = status_kilobytes("VmRSS:");
     for (int i = 0; i < runs; i++) { /* in turn, so that both see the same machine */
         double start = seconds();
         run(&request, &planned);
@@ -186,6 +178,6 @@ int main(int count, char **arguments)
     printf("ratio            %8.3f\n", median(ratios, runs));
     printf("planned memory   %8.2f MB\n", 1e-6 * (double)planned);
     printf("peak memory      %8.2f MB more than between two runs\n",
-           1e-3 * (double)(peak_kilobytes() - before));
+           1e-3 * (double)(status_kilobytes("VmHWM:") - before));
     return 0;
 }

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Blocks from this size on are mapped on their own, and given back when freed; up to it the heap keeps what
- * was freed, so that requests do not pay for fresh pages. Left to itself, glibc raises the bound with every
+/* Blocks from MAPPED_SIZE on are mapped on their own, and given back when freed; up to it the heap keeps what
+ * was freed, so that requests do not pay for fresh pages: of a request whose blocks are just below, all.
+ * server/jobs/heap.h gives it back where others need it. Left to itself, glibc raises both bounds with every
  * larger block. */
 #define MAPPED_SIZE (32 << 20)
+#define KEPT_SIZE (4 * MAPPED_SIZE)
 
 static int command_help(int count, char *const *arguments);
 
@@ -69,7 +71,7 @@ static int command_help(int count, char *const *arguments)
 int main(int argc, char *argv[])
 {
     mallopt(M_MMAP_THRESHOLD, MAPPED_SIZE);
-    mallopt(M_TRIM_THRESHOLD, MAPPED_SIZE);
+    mallopt(M_TRIM_THRESHOLD, KEPT_SIZE);
     const char *name = argc < 2 ? "help" : argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "--version") == 0) {
         name += 2;
