@@ -52,9 +52,9 @@ __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 static size_t
 decode_blocks(const unsigned char *text, size_t length, size_t size, unsigned char *bytes)
 {
+    unsigned char sextets[BLOCK] = {0};
     size_t done = 0;
     for (; length - done >= size + 8; done += size) {
-        unsigned char sextets[BLOCK];
         unsigned char invalid = 0;
         for (size_t i = 0; i < size; i++) {
             sextets[i] = sextet(text[done + i], &invalid);

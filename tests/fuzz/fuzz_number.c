@@ -15,15 +15,16 @@ static bool same(double a, double b)
 static void compare_listed(const char *text, size_t length, const struct number *number)
 {
     static const char behind[] = ", 0.25, -17, 0.3333333333333333, 0, 1.5]";
-    char *list = malloc(length + strlen(behind)); /* exactly as large */
+    const size_t rest = sizeof(behind) - 1;
+    char *list = malloc(length + rest); /* exactly as large */
     double values[6];
     bool reals = false;
     require(list != NULL);
     memcpy(list, text, length);
-    memcpy(list + length, behind, strlen(behind));
+    memcpy(list + length, behind, rest);
     const char *after = list;
-    require(number_parse_list(&after, list + length + strlen(behind), values, 6, &reals) == 6 && reals);
-    require(after == list + length + strlen(behind) - 1 && same(values[0], number->value));
+    require(number_parse_list(&after, list + length + rest, values, 6, &reals) == 6 && reals);
+    require(after == list + length + rest - 1 && same(values[0], number->value));
     require(values[1] == 0.25 && values[2] == -17 && values[4] == 0 && values[5] == 1.5);
     free(list);
 }
