@@ -2,6 +2,7 @@
 #include "tests/server/arrival_case.h"
 
 #include "server/buffer.h"
+#include "server/input/request.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -186,5 +187,6 @@ int main(void)
         cmocka_unit_test(what_was_taken_of_the_budget_moves),
         cmocka_unit_test(without_memory_the_body_is_read_later),
     };
+    input_initialize();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -441,7 +441,6 @@ static void survives_every_mutation(void **unused)
 /* Parses with each allocation failing in turn, until none is left that could. */
 static void fail_each_allocation(const char *body, enum stability_code otherwise)
 {
-    input_initialize();
     for (long count = 0;; count++) {
         struct stability_error error = {0};
         struct input_position where;
@@ -487,5 +486,6 @@ int main(void)
         cmocka_unit_test(survives_every_mutation),
         cmocka_unit_test(survives_every_failed_allocation),
     };
+    input_initialize();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
