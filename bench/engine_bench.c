@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { DEPTH = 5, BATCH = 128, MOST_RUNS = 1000 };
 static const int64_t widths[DEPTH + 1] = {784, 512, 512, 512, 512, 10};

@@ -211,15 +211,16 @@ static bool finish(const struct diagnosis_call *call, struct progress *progress,
                                             : run_diagnose(call, prepared, diagnosis);
 }
 
-/* Analyses take many passes, and elementwise layers more time than their operations tell, which their bytes
- * do. */
+/* Analyses take many passes; elementwise layers take more time than their operations tell, which their bytes
+ * do, and narrow ones than either. */
 static bool is_within(const struct prepared *prepared, int64_t most_flops)
 {
     const struct stability_request *request = &prepared->input->request;
     return prepared->plan != NULL && request->options.analysis_count == 0 &&
-           stability_plan_flops(prepared->plan) <= most_flops &&
-           stability_plan_bytes(prepared->plan) <= most_flops / FLOPS_OF_A_BYTE &&
-           request->model.layer_count <= (size_t)most_flops / FLOPS_OF_A_LAYER;
+           (double)stability_plan_flops(prepared->plan) +
+                   FLOPS_OF_A_BYTE * (double)stability_plan_bytes(prepared->plan) +
+                   FLOPS_OF_A_LAYER * (double)request->model.layer_count <=
+               (double)most_flops;
 }
 
 bool diagnosis_run(const struct diagnosis_call *call, struct diagnosis *diagnosis)

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-/* A request of less is read and computed within a millisecond. */
+/* A request of less is read and computed within about a millisecond. */
 #define QUICK_BYTES (512 << 10)
 #define QUICK_STRUCTURE_BYTES (16 << 10)
 #define QUICK_FLOPS (20LL << 20)

@@ -13,7 +13,6 @@ struct input_arrival {
     struct claim claim;
     struct stability_error error;
     bool failed;
-    bool complete; /* everything was read */
 };
 
 struct input_arrival *input_arrival_new(const char *body, size_t length,
@@ -51,7 +50,6 @@ static void read_to(struct input_arrival *arrival, const char *end)
     struct scanner *scanner = &arrival->scanner;
     const char *before = scanner->end;
     scanner->end = end;
-    arrival->complete = end == scanner->limit;
     if (arrival->failed) {
         return;
     }
@@ -76,9 +74,7 @@ size_t input_arrival_structure(const struct input_arrival *arrival)
 bool input_arrival_finish(struct input_arrival *arrival, struct scan *scan)
 {
     struct claim *claim = scan->claim;
-    if (!arrival->complete) {
-        read_to(arrival, arrival->scanner.limit);
-    }
+    read_to(arrival, arrival->scanner.limit);
     if (arrival->failed) {
         return false;
     }

@@ -4,9 +4,6 @@
 
 #include <inttypes.h>
 
-/* What jansson makes of a byte, at most. */
-#define BYTES_PER_STRUCTURE_BYTE 24
-
 /* The scan has checked the grammar: a structure that can't be loaded has a key twice, or needs more memory
  * than there is. */
 static bool load_failed(const char *text, size_t length, const json_error_t *problem,
@@ -42,12 +39,9 @@ bool document_load_scanned(struct document *document, const char *text, size_t l
                            struct input_position *where, struct stability_error *error)
 {
     struct buffer *structure = &document->scan.structure;
-    int64_t loaded = (int64_t)structure->length * BYTES_PER_STRUCTURE_BYTE;
-    if (document->scan.claim != NULL && !claim_take(document->scan.claim, loaded, error)) {
-        return false;
-    }
-    json_error_t problem = {0}; /* jansson leaves it unset where memory fails */
-    bool done = structure_load(&document->structure, structure->data, structure->length, &problem);
+    json_error_t problem = {0};
+    document->structure.claim = document->scan.claim;
+    bool done = structure_load(&document->structure, structure->data, structure->length, &problem, error);
     buffer_free(structure);
     return done || load_failed(text, length, &problem, where, error);
 }

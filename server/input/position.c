@@ -88,7 +88,8 @@ static void append_level(const struct level *level, char *pointer, size_t size)
         stability_pointer_append(pointer, size, index);
     } else if (level->key != NULL) {
         struct structure key = {0};
-        structure_load(&key, level->key, level->key_length, NULL);
+        struct stability_error unused = {0};
+        structure_load(&key, level->key, level->key_length, NULL, &unused);
         if (json_is_string(key.root)) {
             stability_pointer_append(pointer, size, json_string_value(key.root));
         }

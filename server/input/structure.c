@@ -1,5 +1,7 @@
 #include "server/input/structure.h"
 
+#include "server/input/owner.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -21,12 +23,17 @@ struct structure_block {
 static _Thread_local struct loading {
     struct structure *structure;
     size_t block_size; /* of the next block */
+    struct stability_error *error;
     bool failed;
 } * loading;
 
 static bool add_block(size_t size)
 {
     size_t room = size > loading->block_size ? size : loading->block_size;
+    struct claim *claim = loading->structure->claim;
+    if (claim != NULL && !claim_take(claim, (int64_t)room, loading->error)) {
+        return false;
+    }
     struct structure_block *block = malloc(sizeof *block + room);
     if (block == NULL) {
         return false;
@@ -39,11 +46,12 @@ static bool add_block(size_t size)
     return true;
 }
 
+/* jansson goes on after some failures: it gets nothing more then. */
 static void *cut_off(size_t size)
 {
     size_t rounded = (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     struct structure_block *block = loading->structure->blocks;
-    if (size > PTRDIFF_MAX / 2 ||
+    if (loading->failed || size > PTRDIFF_MAX / 2 ||
         ((block == NULL || block->size - block->used < rounded) && !add_block(rounded))) {
         loading->failed = true;
         return NULL;
@@ -72,13 +80,17 @@ void structure_initialize(void)
     json_object_seed(0);
 }
 
-bool structure_load(struct structure *structure, const char *text, size_t length, json_error_t *problem)
+bool structure_load(struct structure *structure, const char *text, size_t length, json_error_t *problem,
+                    struct stability_error *error)
 {
     size_t usual = length < MOST_BLOCK / USUAL_BYTES_PER_BYTE ? length * USUAL_BYTES_PER_BYTE : MOST_BLOCK;
-    struct loading current = {structure, usual > LEAST_BLOCK ? usual : LEAST_BLOCK, false};
+    struct loading current = {structure, usual > LEAST_BLOCK ? usual : LEAST_BLOCK, error, false};
     loading = &current;
     structure->root = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, problem);
     loading = NULL;
+    if (current.failed) {
+        owner_out_of_memory(error); /* unless the claim said more */
+    }
     if (structure->root == NULL || current.failed) {
         structure_free(structure);
     }
